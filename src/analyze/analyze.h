@@ -1,0 +1,35 @@
+/* analyze: what is this tape? Scan type, field order, cadence, black borders; measured on decoded frames.
+ * Knows base, settings, media, flow, picture, sound. This is the one header that other folders include. */
+#ifndef TA_ANALYZE_ANALYZE_H
+#define TA_ANALYZE_ANALYZE_H
+
+#include "picture/picture.h"
+
+typedef struct ta_scan_report {
+    ta_scan scan;
+    ta_field_order order;       /* decided */
+    ta_field_order flagged;     /* what the flags say (majority) */
+    ta_field_order measured;    /* what the picture says; UNKNOWN when it does not move enough */
+    int frames;                 /* looked at */
+    int flagged_interlaced, flagged_tff, repeat_flags;
+    int combed;                 /* frames that show combing */
+    int tff_votes, bff_votes;   /* frames whose motion tells the field order */
+    bool vfr;                   /* frame durations vary */
+    int crop[4];                /* black borders: left, top, right, bottom; 0 where none is sure */
+    char reason[256];           /* one sentence for people: why this decision */
+} ta_scan_report;
+
+/* Decodes a few windows spread over the file (at most about 120 frames of an SD picture) with an input of its own, and
+ * decides. Flags are trusted when the measurement agrees or is silent; where they disagree the measurement wins if it is
+ * clear (>= 80 % of at least 12 votes), and `reason` says so. `stream` is the video stream's index. */
+int ta_scan_file(const char *path, int stream, ta_cancel *cancel, ta_scan_report *report, ta_error *err);
+
+/* The measurement itself, on successive frames of one window, for tests: feeds a frame (any 8..16 bit YUV or grey). */
+typedef struct ta_scan_meter ta_scan_meter;
+ta_scan_meter *ta_scan_meter_new(void);
+int ta_scan_meter_add(ta_scan_meter *m, const AVFrame *frame, ta_error *err);
+void ta_scan_meter_cut(ta_scan_meter *m); /* the next frame doesn't follow the last one */
+void ta_scan_meter_result(const ta_scan_meter *m, ta_scan_report *report);
+void ta_scan_meter_free(ta_scan_meter **m);
+
+#endif

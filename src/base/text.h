@@ -1,0 +1,45 @@
+/* Strings: a growing buffer, small helpers, nearest-word search, times and sizes as people write them. */
+#ifndef TA_BASE_TEXT_H
+#define TA_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/memory.h"
+
+/* A growing string. Zero-initialise; free with ta_buf_free. After a failed allocation `failed` is set and further
+ * appends do nothing, so one check at the end is enough. `data` is terminated, or NULL while empty. */
+typedef struct ta_buf {
+    char *data;
+    size_t len, cap;
+    bool failed;
+} ta_buf;
+
+void ta_buf_add(ta_buf *b, const char *s);
+void ta_buf_addn(ta_buf *b, const char *s, size_t n);
+void ta_buf_addf(ta_buf *b, const char *fmt, ...) TA_PRINTF(2, 3);
+void ta_buf_free(ta_buf *b);
+/* Hands the string over to the caller (ta_free); "" becomes an empty string, NULL only when an append failed. */
+char *ta_buf_take(ta_buf *b);
+
+bool ta_streq(const char *a, const char *b);      /* NULL equals only NULL */
+bool ta_starts(const char *s, const char *prefix);
+bool ta_ends(const char *s, const char *suffix);  /* ASCII case is ignored */
+
+/* The word of `words` (NULL-terminated) nearest to `word` by Damerau-Levenshtein distance, when it is near enough to
+ * be meant (distance <= max(2, length/3)); else NULL. */
+const char *ta_nearest(const char *word, const char *const *words);
+
+/* "90", "1:30", "00:01:30.5", "90s", "1500ms", "2m", "1h" to microseconds. False when it is none of these. */
+bool ta_parse_time(const char *s, int64_t *us);
+/* Microseconds as "HH:MM:SS.mmm" into `out` (at least 24 bytes). Returns `out`. */
+char *ta_print_time(int64_t us, char *out);
+/* "512", "64K", "1.5G", "2GiB" to bytes (powers of 1024). False when it is none of these. */
+bool ta_parse_size(const char *s, int64_t *bytes);
+/* Bytes as "1.5 GiB" into `out` (at least 24 bytes). Returns `out`. */
+char *ta_print_size(int64_t bytes, char *out);
+/* Seconds as "3 s", "2 min 05 s", "1 h 04 min", "3 d 4 h" into `out` (at least 32 bytes). Returns `out`. */
+char *ta_print_span(double seconds, char *out);
+
+#endif

@@ -1,0 +1,110 @@
+/* media: our thin layer over libav. Opening, probing, time, colour, aspect, decoding, encoding, muxing, hashing reads.
+ * Knows base only (and libav). This is the one header that other folders include.
+ *
+ * Time: an int64 PTS with its time base, from the source to the file. Microseconds only where people see them. */
+#ifndef TA_MEDIA_MEDIA_H
+#define TA_MEDIA_MEDIA_H
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/frame.h>
+#include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
+
+#include "base/base.h"
+
+/* A libav error number as a sentence in `err`: AVERROR(ENOSPC) -> TA_ERR_AGAIN, AVERROR(ENOMEM) -> TA_ERR_AGAIN,
+ * AVERROR_EXIT -> TA_ERR_CANCELLED, AVERROR(EIO) -> TA_ERR_IO, else `code`. Returns the code set. */
+int ta_fail_av(ta_error *err, int averror, ta_status code, const char *fmt, ...) TA_PRINTF(4, 5);
+
+/* ---- What a video stream is ------------------------------------------------------------------------------------ */
+
+typedef enum ta_field_order { TA_FIELDS_UNKNOWN, TA_FIELDS_PROGRESSIVE, TA_FIELDS_TFF, TA_FIELDS_BFF } ta_field_order;
+
+/* Facts of a video link: of a source stream, or of the frames between two stages. */
+typedef struct ta_video_format {
+    int width, height;
+    enum AVPixelFormat pix_fmt;
+    AVRational sar;        /* 0/1 = unknown */
+    AVRational frame_rate; /* 0/1 = variable or unknown */
+    AVRational time_base;
+    enum AVColorPrimaries primaries;
+    enum AVColorTransferCharacteristic transfer;
+    enum AVColorSpace matrix;
+    enum AVColorRange range;
+    enum AVChromaLocation chroma_location;
+    ta_field_order fields;
+} ta_video_format;
+
+typedef struct ta_audio_format {
+    int sample_rate;
+    AVChannelLayout layout;
+    enum AVSampleFormat sample_fmt;
+} ta_audio_format;
+
+/* Fills unspecified colour fields with a stated guess: 525 lines (height <= 486 or a 30000/1001 family rate) and SD
+ * -> SMPTE 170M; SD otherwise -> BT.470 BG; HD (width >= 1280 or height > 576) -> BT.709; range limited unless the
+ * pixel format is a full-range one or RGB. True when something was guessed; then `text` (128 bytes, may be NULL) says
+ * what. */
+bool ta_guess_colour(ta_video_format *f, char *text);
+
+/* The sample aspect ratio to use: with `sd_704` a picture 720 (or 704) wide and 480/486/576 high whose SAR is 8:9,
+ * 32:27, 16:15 or 64:45 gets 10:11, 40:33, 12:11 or 16:11, as 4:3 or 16:9 fills its centre 704; any other is taken
+ * as it is, unknown is 1:1. */
+AVRational ta_true_sar(int width, int height, AVRational sar, bool sd_704);
+
+/* ---- Reading --------------------------------------------------------------------------------------------------- */
+
+/* An open input: a file, a VIDEO_TS folder (its longest title set, VOBs joined), or several VOBs of one set (given
+ * by the first: VTS_01_1.VOB joins 2..9). Reads go through our own I/O, so they are counted, cancellable, and hashed
+ * when the whole file is read in order. Timestamps are unwrapped: packets of ta_input_read have continuous time. */
+typedef struct ta_input ta_input;
+
+typedef struct ta_input_stats {
+    uint64_t bytes;        /* bytes read from storage */
+    uint64_t packets, discontinuities, corrupt;
+} ta_input_stats;
+
+/* Opens and probes. TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_DATA (empty, wrong type, nothing playable), TA_ERR_IO.
+ * `cancel` may be NULL and must outlive the input. */
+int ta_input_open(ta_input **in, const char *path, ta_cancel *cancel, ta_error *err);
+void ta_input_close(ta_input **in);
+AVFormatContext *ta_input_context(ta_input *in);
+/* Keeps only these streams (bit i of `mask` = stream i); the rest is parsed for time and dropped. */
+void ta_input_select(ta_input *in, uint64_t mask);
+/* The next packet, in file order. 1, 0 at the end (also of a truncated file), or an error. Packets keep their
+ * stream's time base; pts and dts are unwrapped and made continuous over discontinuities. */
+int ta_input_read(ta_input *in, AVPacket *pkt, ta_error *err);
+/* Best video stream (attached pictures do not count), or -1. */
+int ta_input_video(ta_input *in);
+/* Start of the earliest audio or video stream, in microseconds: the zero of --start and --end. */
+int64_t ta_input_start_us(ta_input *in);
+/* Duration as the container claims, in microseconds, or -1. */
+int64_t ta_input_duration_us(ta_input *in);
+/* Facts of a stream, from the container and the codec parameters (declared, not measured). */
+void ta_input_video_format(ta_input *in, int stream, ta_video_format *f);
+/* Clockwise rotation in degrees by the display matrix: 0, 90, 180, 270. */
+int ta_input_rotation(ta_input *in, int stream);
+void ta_input_get_stats(ta_input *in, ta_input_stats *s);
+/* SHA-256 of the bytes of the file(s), finished by reading what was not yet read in order. */
+int ta_input_sha256(ta_input *in, char hex[65], ta_error *err);
+
+/* ---- Decoding -------------------------------------------------------------------------------------------------- */
+
+typedef struct ta_decoder ta_decoder;
+/* `threads` 0 = automatic. TA_ERR_DATA when there is no decoder for the codec (the message names it). */
+int ta_decoder_open(ta_decoder **d, const AVStream *st, int threads, ta_error *err);
+void ta_decoder_close(ta_decoder **d);
+/* NULL drains. 0, or TA_ERR_AGAIN when frames must be received first. A packet that can't be decoded is counted, not
+ * an error. */
+int ta_decoder_send(ta_decoder *d, const AVPacket *pkt, ta_error *err);
+/* 1 and a frame (pts set by best effort, in the stream's time base), 0 when more packets are needed, AVERROR_EOF-like
+ * end as TA_ERR_CANCELLED is never returned: the end is -1 (TA_DECODER_END). */
+#define TA_DECODER_END (-1)
+int ta_decoder_receive(ta_decoder *d, AVFrame *frame, ta_error *err);
+void ta_decoder_flush(ta_decoder *d);
+AVCodecContext *ta_decoder_context(ta_decoder *d);
+uint64_t ta_decoder_errors(const ta_decoder *d);
+
+#endif

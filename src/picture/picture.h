@@ -1,0 +1,76 @@
+/* picture: the video stages and the order in which they are applied.
+ * Knows base, settings, media, flow. This is the one header that other folders include. */
+#ifndef TA_PICTURE_PICTURE_H
+#define TA_PICTURE_PICTURE_H
+
+#include "flow/flow.h"
+#include "media/media.h"
+#include "settings/settings.h"
+
+/* How the picture was scanned, as decided once for a job (see analyze/analyze.h for how). */
+typedef enum ta_scan {
+    TA_SCAN_PROGRESSIVE,
+    TA_SCAN_INTERLACED,    /* every frame holds two moments */
+    TA_SCAN_MIXED,         /* the flags tell frame by frame, and measurement agrees with them */
+    TA_SCAN_SOFT_TELECINE, /* progressive film with repeat-field flags */
+    TA_SCAN_HARD_TELECINE  /* film with 3:2 pull-down in the picture */
+} ta_scan;
+
+/* What is known of the source before the stages are planned. */
+typedef struct ta_picture_source {
+    ta_video_format video; /* colour guessed where untagged; sar as declared */
+    int rotation;          /* clockwise degrees that the player would turn it */
+    ta_scan scan;
+    ta_field_order order;  /* TFF, BFF, or PROGRESSIVE */
+    bool vfr;              /* the frame rate varies */
+    int crop[4];           /* left, top, right, bottom found by measurement (for crop=auto) */
+} ta_picture_source;
+
+/* Counters that stages fill while running; atomic, read at the end for the report. */
+typedef struct ta_picture_counts {
+    _Atomic uint64_t shown_twice;  /* progressive frames repeated for the constant field rate */
+    _Atomic uint64_t dropped;      /* frames that fell on a taken place of the constant rate */
+    _Atomic uint64_t gaps;         /* holes in the source's time, kept as they are */
+    _Atomic uint64_t captions_in, captions_out;
+} ta_picture_counts;
+
+/* Plans the stages for settings and source, in the order of good practice: field repair (chroma shift, dedot), inverse
+ * telecine, deinterlace, constant rate, rotation, crop, deblock, denoise, deband, colour, LUT, scale, sharpen, HDR,
+ * captions, output format. Each step of the chain is one stage with a name and a spec in libavfilter syntax where it is
+ * a filter. `chain` is not yet configured. `out_pix_fmt` is what the encoder wants (AV_PIX_FMT_NONE: keep).
+ * `work_dir` is a folder for generated LUT files. `notes` receives remarks for the user, one a line.
+ * TA_ERR_UNAVAILABLE (69) for what this build can't do (qtgmc, neural engines, faces), with what to do instead. */
+int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
+                    const char *work_dir, ta_picture_counts *counts, ta_chain *chain, ta_buf *notes, ta_error *err);
+
+/* The output size for settings and a picture of `width` x `height` with true sample aspect `sar` (after crop): even
+ * numbers; `out_sar` is 1:1 unless square-pixels is off. */
+int ta_picture_size(const ta_settings *s, int width, int height, AVRational sar, int *out_width, int *out_height,
+                    AVRational *out_sar, ta_error *err);
+
+/* Constant rate: puts frames on the grid of the link's frame rate, shows a frame again for as long as its own duration
+ * (two fields, three with repeat_pict) asks, keeps gaps, counts. */
+extern const ta_stage_class ta_constant_rate_stage;
+/* Captions: moves CEA-608/708 packets (and AFD, time code) to output frames so that each appears exactly once, also
+ * where stages double or drop frames. Two ends of one store: the first takes them off, the second puts them on. */
+extern const ta_stage_class ta_captions_take_stage;
+extern const ta_stage_class ta_captions_give_stage;
+
+/* ---- 3D look-up tables (Adobe Cube LUT Specification 1.0) -------------------------------------------------------- */
+
+typedef struct ta_lut {
+    int size;             /* edge, 2..129 */
+    float min[3], max[3]; /* DOMAIN_MIN, DOMAIN_MAX */
+    float *rgb;           /* size^3 triples, red fastest */
+    char title[128];
+} ta_lut;
+/* TA_ERR_NOINPUT, TA_ERR_DATA (with the line number; 1D tables are refused by name). */
+int ta_lut_read(ta_lut *lut, const char *path, ta_error *err);
+/* One of the shipped looks: vhs_restore, warm_vintage, cool_modern (33 a side), generated. TA_ERR_USAGE otherwise. */
+int ta_lut_make(ta_lut *lut, const char *name, ta_error *err);
+/* Mixes the identity in: strength 0 = identity, 1 = unchanged. Exact, as interpolation is linear. */
+void ta_lut_mix(ta_lut *lut, float strength);
+int ta_lut_write(const ta_lut *lut, const char *path, ta_error *err);
+void ta_lut_free(ta_lut *lut);
+
+#endif

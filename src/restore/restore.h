@@ -1,0 +1,18 @@
+/* restore: the job itself: plan, run, finish, verify. Knows everything above it in design order.
+ * This is the one header that other folders include; the public face is terminalai/job.h. */
+#ifndef TA_RESTORE_RESTORE_H
+#define TA_RESTORE_RESTORE_H
+
+#include "analyze/analyze.h"
+#include "flow/flow.h"
+#include "media/media.h"
+#include "picture/picture.h"
+#include "settings/settings.h"
+#include "sound/sound.h"
+#include "terminalai/job.h"
+
+/* Checks an output against its sidecar (`path`.json): sha256, streams, and that it decodes. Prints nothing; `report`
+ * gets a line a check. TA_ERR_DATA when something doesn't match, TA_ERR_NOINPUT without a sidecar. */
+int ta_verify_output(const char *path, ta_cancel *cancel, ta_buf *report, ta_error *err);
+
+#endif

@@ -1,0 +1,65 @@
+/* sound: audio chains, loudness, upmix, channel faults.
+ * Knows base, settings, media, flow. This is the one header that other folders include. */
+#ifndef TA_SOUND_SOUND_H
+#define TA_SOUND_SOUND_H
+
+#include "flow/flow.h"
+#include "media/media.h"
+#include "settings/settings.h"
+
+/* What is made of one track. */
+typedef struct ta_sound_target {
+    ta_audio_format format; /* of the finished track, before the encoder's own conversion */
+    int64_t bit_rate;       /* bits/s, 0 for lossless codecs */
+} ta_sound_target;
+
+/* Plans the stages of one track: channel fix, enhance chain, upmix or down-mix, drift, sample format. Everything but
+ * the loudness gain, which is known only after the chain ran. The spec of each is libavfilter syntax. A chain that
+ * works on more than two channels where a filter can't is refused with TA_ERR_USAGE. `codec` is the encoder's name in
+ * our settings ("aac"). TA_ERR_UNAVAILABLE for deepfilternet and demucs in this build. */
+int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *codec, ta_chain *chain,
+                  ta_sound_target *target, ta_buf *notes, ta_error *err);
+
+/* Loudness by EBU R 128 / ITU-R BS.1770-4, true peak 4x oversampled. */
+typedef struct ta_loudness {
+    double integrated; /* LUFS; -HUGE_VAL when silent */
+    double range;      /* LU */
+    double true_peak;  /* dBTP */
+} ta_loudness;
+typedef struct ta_loudness_meter ta_loudness_meter;
+int ta_loudness_meter_new(ta_loudness_meter **m, const ta_audio_format *format, ta_error *err);
+int ta_loudness_meter_add(ta_loudness_meter *m, const AVFrame *frame, ta_error *err);
+int ta_loudness_meter_result(ta_loudness_meter *m, ta_loudness *l, ta_error *err);
+void ta_loudness_meter_free(ta_loudness_meter **m);
+
+/* The gain for a measured track, and why. gain_db = min(target - measured, peak limit - measured peak), or target -
+ * measured with the limiter. `reason` (256 bytes) is a sentence: "raised 6.2 dB to -14.0 LUFS" or "raised 3.1 dB to
+ * -17.1 LUFS: limited by the true peak". Silence gets 0. */
+typedef struct ta_gain {
+    double gain_db;
+    bool peak_limited;
+    double expected; /* LUFS after the gain */
+    char reason[256];
+} ta_gain;
+void ta_sound_gain(const ta_settings *s, const ta_loudness *l, ta_gain *gain);
+/* The libavfilter chain that applies it: volume, with a limiter behind it where asked for. ta_free; "" (anull) when
+ * nothing is to do. `format` is the track's. */
+char *ta_sound_gain_spec(const ta_settings *s, const ta_gain *gain, const ta_loudness *l, const ta_audio_format *format);
+
+/* Channel faults of tapes: one silent side, one side much weaker, sides out of phase, a mono recording on both. Feed the
+ * decoded source; stereo only (others report none). */
+typedef enum ta_channel_fault {
+    TA_CHANNELS_FINE,
+    TA_CHANNELS_LEFT_ONLY,
+    TA_CHANNELS_RIGHT_ONLY,
+    TA_CHANNELS_OUT_OF_PHASE,
+    TA_CHANNELS_DUAL_MONO
+} ta_channel_fault;
+typedef struct ta_channel_meter ta_channel_meter;
+ta_channel_meter *ta_channel_meter_new(void);
+int ta_channel_meter_add(ta_channel_meter *m, const AVFrame *frame, ta_error *err);
+/* `advice` (256 bytes) names the setting that repairs it, or "". */
+ta_channel_fault ta_channel_meter_result(const ta_channel_meter *m, char *advice);
+void ta_channel_meter_free(ta_channel_meter **m);
+
+#endif
