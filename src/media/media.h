@@ -71,6 +71,8 @@ typedef struct ta_input_stats {
 int ta_input_open(ta_input **in, const char *path, ta_cancel *cancel, ta_error *err);
 void ta_input_close(ta_input **in);
 AVFormatContext *ta_input_context(ta_input *in);
+/* Hashes what is read from now on; call before the first ta_input_read where ta_input_sha256 will be wanted. */
+int ta_input_hash(ta_input *in, ta_error *err);
 /* Keeps only these streams (bit i of `mask` = stream i); the rest is parsed for time and dropped. */
 void ta_input_select(ta_input *in, uint64_t mask);
 /* The next packet, in file order. 1, 0 at the end (also of a truncated file), or an error. Packets keep their
@@ -99,8 +101,8 @@ void ta_decoder_close(ta_decoder **d);
 /* NULL drains. 0, or TA_ERR_AGAIN when frames must be received first. A packet that can't be decoded is counted, not
  * an error. */
 int ta_decoder_send(ta_decoder *d, const AVPacket *pkt, ta_error *err);
-/* 1 and a frame (pts set by best effort, in the stream's time base), 0 when more packets are needed, AVERROR_EOF-like
- * end as TA_ERR_CANCELLED is never returned: the end is -1 (TA_DECODER_END). */
+/* 1 and a frame (pts set by best effort, in the stream's time base), 0 when more packets are needed, TA_DECODER_END
+ * when a drained decoder has no more. */
 #define TA_DECODER_END (-1)
 int ta_decoder_receive(ta_decoder *d, AVFrame *frame, ta_error *err);
 void ta_decoder_flush(ta_decoder *d);

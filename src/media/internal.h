@@ -1,0 +1,24 @@
+/* Shared inside media only: files as one stream of bytes, and DVD title sets. */
+#ifndef TA_MEDIA_INTERNAL_H
+#define TA_MEDIA_INTERNAL_H
+
+#include "media/media.h"
+
+/* One or several files read as one, with counting, hashing and cancelling. */
+typedef struct ta_io ta_io;
+/* Takes the list over (paths and array). */
+int ta_io_open(ta_io **io, char **paths, int count, ta_cancel *cancel, ta_error *err);
+void ta_io_close(ta_io **io);
+AVIOContext *ta_io_context(ta_io *io);
+int64_t ta_io_size(const ta_io *io);
+uint64_t ta_io_bytes(const ta_io *io);
+/* errno of the last failed read, 0 = none. */
+int ta_io_error(const ta_io *io);
+int ta_io_hash(ta_io *io, ta_error *err);
+int ta_io_sha256(ta_io *io, char hex[65], ta_error *err);
+
+/* The files that `path` stands for: itself, the longest title set of a DVD folder, or the VOBs that follow a first
+ * one. An array of new strings, freed by the caller. */
+int ta_title_files(const char *path, char ***paths, int *count, ta_error *err);
+
+#endif
