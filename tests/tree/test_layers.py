@@ -79,8 +79,8 @@ class Layers(unittest.TestCase):
 
     def test_allowed(self):
         self.assertEqual([], self.made_up({
-            "base/base.h": '#include "base/log.h"\n#include "terminalai/error.h"\n', "base/log.h": "", "media/media.h": "",
-            "picture/a.c": '#include <stdio.h>\n#include "base/base.h"\n#include "media/media.h"\n#include "own.h"\n',
+            "base/base.h": '#include "base/log.h"\n#include "terminalai/error.h"\n', "base/log.h": "",
+            "media/media.h": "", "picture/a.c": '#include <stdio.h>\n#include "base/base.h"\n#include "media/media.h"\n#include "own.h"\n',
             "picture/own.h": ""}))
 
     def test_downward_arrow(self):

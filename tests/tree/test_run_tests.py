@@ -1,4 +1,4 @@
-# The test runner can't be fooled: cases are counted, a skip without a reason fails, a crash fails, nothing at all fails.
+# The test runner can't be fooled: cases are counted; a skip without a reason, a crash, and no test at all all fail.
 import importlib.machinery
 import importlib.util
 import io
