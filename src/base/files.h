@@ -16,9 +16,11 @@ typedef struct ta_publish ta_publish;
 
 /* Creates the temporary file; its name keeps the extension of `path`. Without `overwrite` an existing `path` is
  * TA_ERR_CANTCREATE at once (and again at commit, by renameat2 RENAME_NOREPLACE, or link+unlink where the file
- * system lacks it). */
+ * system lacks it). With `overwrite` only a plain file is replaced, and through a link its target. At most 64 may be
+ * open in a process. */
 int ta_publish_open(ta_publish **p, const char *path, bool overwrite, ta_error *err);
-/* The same with a temporary path of the caller's choice, on the same file system as `path` (a job folder). */
+/* The same with a temporary path of the caller's choice, on the same file system as `path` (a job folder). What is
+ * there is removed. */
 int ta_publish_open_as(ta_publish **p, const char *path, const char *temp, bool overwrite, ta_error *err);
 const char *ta_publish_temp(const ta_publish *p); /* the temporary path */
 const char *ta_publish_path(const ta_publish *p); /* the final path */
@@ -36,7 +38,8 @@ int ta_write_file(const char *path, const void *data, size_t size, bool overwrit
  * TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_DATA (too large), TA_ERR_IO. */
 int ta_read_file(const char *path, size_t max, char **data, size_t *size, ta_error *err);
 
-/* errno as a status and a sentence: ENOSPC, EDQUOT -> TA_ERR_AGAIN; ENOENT -> TA_ERR_NOINPUT; EACCES, EPERM, EROFS ->
+/* errno as a status, a sentence ("can't open 'x': Permission denied", where "can't open" is `what`) and a hint: ENOSPC,
+ * EDQUOT, ENOMEM, EMFILE -> TA_ERR_AGAIN; ENOENT and other wrong paths -> TA_ERR_NOINPUT; EACCES, EPERM, EROFS ->
  * TA_ERR_NOPERM; else TA_ERR_IO. `creating` turns ENOENT and EROFS and friends into TA_ERR_CANTCREATE. */
 int ta_fail_errno(ta_error *err, int errnum, bool creating, const char *what, const char *path);
 
@@ -46,7 +49,8 @@ int ta_lock_take(ta_lock **lock, const char *path, ta_error *err);
 void ta_lock_drop(ta_lock **lock);
 
 int ta_mkdirs(const char *path, ta_error *err);      /* mkdir -p, mode 0777 & ~umask */
-int ta_remove_tree(const char *path, ta_error *err); /* never follows symbolic links */
+/* Never follows symbolic links. A path that doesn't exist is no error. */
+int ta_remove_tree(const char *path, ta_error *err);
 bool ta_same_file(const char *a, const char *b);     /* same device and inode */
 bool ta_is_dir(const char *path);
 int64_t ta_file_size(const char *path);              /* -1 when it can't be known */
@@ -66,7 +70,7 @@ const char *ta_path_base(const char *path); /* behind the last '/' */
 typedef struct ta_sha256 ta_sha256;
 ta_sha256 *ta_sha256_new(void);
 void ta_sha256_add(ta_sha256 *h, const void *data, size_t size);
-/* 64 lower-case hex digits and a NUL into `hex`; frees *h. */
+/* 64 lower-case hex digits and a NUL into `hex` ("" when OpenSSL failed); frees *h. */
 void ta_sha256_end(ta_sha256 **h, char hex[65]);
 void ta_sha256_drop(ta_sha256 **h);
 /* Of a whole file; cancellable. */
@@ -78,7 +82,7 @@ int ta_sha256_file(const char *path, char hex[65], const ta_cancel *cancel, ta_e
 typedef struct ta_space {
     char *folder;
     int64_t reserve, limit;
-    int64_t next_check_us;
+    _Atomic int64_t next_check_us;
 } ta_space;
 int ta_space_check(ta_space *s, ta_error *err);
 

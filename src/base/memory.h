@@ -9,12 +9,12 @@
 
 #include "terminalai/error.h"
 
-/* Zeroed memory, or NULL. ta_array checks `count * size` for overflow. */
+/* Zeroed memory, or NULL. ta_array checks `count * size` for overflow. A size of 0 is taken as 1. */
 void *ta_alloc(size_t size);
 void *ta_array(size_t count, size_t size);
 /* Like reallocarray; new bytes are not zeroed. The old block stays valid when NULL is returned. */
 void *ta_resize(void *old, size_t count, size_t size);
-char *ta_strdup(const char *s);
+char *ta_strdup(const char *s); /* NULL of NULL */
 char *ta_strndup(const char *s, size_t n);
 char *ta_format(const char *fmt, ...) TA_PRINTF(1, 2);
 char *ta_vformat(const char *fmt, va_list args);

@@ -27,19 +27,27 @@ bool ta_streq(const char *a, const char *b);      /* NULL equals only NULL */
 bool ta_starts(const char *s, const char *prefix);
 bool ta_ends(const char *s, const char *suffix);  /* ASCII case is ignored */
 
+/* Length of the UTF-8 character that `s` (of `n` bytes) starts with; 0 when it is none (RFC 3629). */
+size_t ta_utf8_char(const char *s, size_t n);
+/* Removes an incomplete UTF-8 character from the end of `s`, as a cut leaves it. Returns the new length. */
+size_t ta_utf8_trim(char *s);
+
 /* The word of `words` (NULL-terminated) nearest to `word` by Damerau-Levenshtein distance, when it is near enough to
- * be meant (distance <= max(2, length/3)); else NULL. */
+ * be meant (distance <= max(2, length/3), and not every letter differs); else NULL. ASCII case is ignored. */
 const char *ta_nearest(const char *word, const char *const *words);
 
-/* "90", "1:30", "00:01:30.5", "90s", "1500ms", "2m", "1h" to microseconds. False when it is none of these. */
+/* "90", "1:30", "00:01:30.5", "90s", "1500ms", "2m", "1h" to microseconds (the nearest). False when it is none of
+ * these; then `us` is not touched. Minutes and seconds behind a colon are below 60; a sign is refused. */
 bool ta_parse_time(const char *s, int64_t *us);
 /* Microseconds as "HH:MM:SS.mmm" into `out` (at least 24 bytes). Returns `out`. */
 char *ta_print_time(int64_t us, char *out);
-/* "512", "64K", "1.5G", "2GiB" to bytes (powers of 1024). False when it is none of these. */
+/* "512", "64K", "1.5G", "2GiB" to bytes (powers of 1024; case and a space before the unit don't
+ * matter). False when it is none of these; then `bytes` is not touched. */
 bool ta_parse_size(const char *s, int64_t *bytes);
 /* Bytes as "1.5 GiB" into `out` (at least 24 bytes). Returns `out`. */
 char *ta_print_size(int64_t bytes, char *out);
-/* Seconds as "3 s", "2 min 05 s", "1 h 04 min", "3 d 4 h" into `out` (at least 32 bytes). Returns `out`. */
+/* Seconds as "3 s", "2 min 05 s", "1 h 04 min", "3 d 4 h" into `out` (at least 32 bytes); "unknown" when negative or
+ * not a number. Returns `out`. */
 char *ta_print_span(double seconds, char *out);
 
 #endif
