@@ -39,7 +39,9 @@ static ta_colour far_land(const ta_row *r, int x)
 static ta_colour near_land(const ta_row *r, int x, int depth)
 {
     int t = ta_texture_at(r->s->texture, x * 320 + r->m->near_pan * 5 / 4, r->line * 512) - 128;
-    int warm = ta_texture_at(r->s->texture, (x * 256 + r->m->near_pan) / 4, r->line * 90) - 128;
+    int warm = 0; /* only even samples have colour */
+    if (!(x & 1))
+        warm = ta_texture_at(r->s->texture, (x * 256 + r->m->near_pan) / 4, r->line * 90) - 128;
     return (ta_colour){ (uint8_t)TA_CLAMP(84 + t * 3 / 4 - depth / 12, 18, 230), (uint8_t)(104 - warm / 12),
                         (uint8_t)(122 + warm / 5) };
 }

@@ -136,12 +136,12 @@ static void play_luma(field *f, int i, int start, const uint8_t *src, uint8_t *d
     make_noise(f, i >= f->switch_line ? f->t->luma_gain * 4 : f->t->luma_gain);
     int eighths = (-start) >> 5, whole = eighths >> 3;
     const int16_t *c = f->t->fir[eighths & 7], *at = in + PAD + TA_CLAMP(whole, 8 - PAD, PAD - 8) - TA_TAPE_TAPS / 2;
-    for (int x = 0; x < W; x++, at++) {
-        int sum = 2048;
-        for (int k = 0; k < TA_TAPE_TAPS; k++)
-            sum += c[k] * at[k];
-        dst[x] = (uint8_t)TA_CLAMP((sum >> 12) + f->noise[x], 1, 254);
-    }
+    int32_t sum[W] = { 0 };
+    for (int k = 0; k < TA_TAPE_TAPS; k++) /* taps outside: compilers turn the inner loop into vectors */
+        for (int x = 0; x < W; x++)
+            sum[x] += c[k] * at[x + k];
+    for (int x = 0; x < W; x++)
+        dst[x] = (uint8_t)TA_CLAMP(((sum[x] + 2048) >> 12) + f->noise[x], 1, 254);
 }
 
 /* Two running means of 7 and 5 samples: -3 dB near 0.4 MHz. */

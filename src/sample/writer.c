@@ -1,5 +1,5 @@
-/* Writes one file of the sample with libavcodec and libavformat, bit for bit repeatable: fixed transforms, one thread
- * where threads would show, bitexact muxers. */
+/* Writes one file of the sample with libavcodec and libavformat, bit for bit repeatable: bitexact codecs and muxers, one thread
+ * where threads would show. */
 #include "sample/writer.h"
 
 #include <libavutil/imgutils.h>
@@ -52,8 +52,6 @@ static void set_mpeg2(ta_writer *w, AVCodecContext *c)
     c->rc_buffer_size = VBV_BITS;
     c->gop_size = w->o.pal ? 12 : 15;
     c->max_b_frames = 2;
-    c->dct_algo = FF_DCT_INT;
-    c->idct_algo = FF_IDCT_SIMPLE;
     c->thread_count = 1;
     if (w->o.order != TA_FIELDS_PROGRESSIVE)
         c->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
@@ -90,6 +88,19 @@ static AVRational flagged_sar(const ta_writer *w)
     return w->o.wide ? (AVRational){ 32, 27 } : (AVRational){ 8, 9 };
 }
 
+/* The size of the decoder's buffer, which the program stream states. */
+static int tell_buffer_size(const AVCodecContext *c, AVStream *st)
+{
+    for (int i = 0; i < c->nb_coded_side_data; i++) {
+        const AVPacketSideData *sd = &c->coded_side_data[i];
+        uint8_t *copy = av_stream_new_side_data(st, sd->type, sd->size);
+        if (!copy)
+            return -1;
+        memcpy(copy, sd->data, sd->size);
+    }
+    return 0;
+}
+
 static int open_track(ta_writer *w, track *t, ta_error *err)
 {
     if (w->mux->oformat->flags & AVFMT_GLOBALHEADER)
@@ -99,7 +110,8 @@ static int open_track(ta_writer *w, track *t, ta_error *err)
         return ta_fail_av(err, ret, TA_ERR_UNAVAILABLE, "can't open the encoder '%s'", t->codec->codec->name);
     t->stream = avformat_new_stream(w->mux, NULL);
     t->frame = av_frame_alloc();
-    if (!t->stream || !t->frame || avcodec_parameters_from_context(t->stream->codecpar, t->codec) < 0)
+    if (!t->stream || !t->frame || avcodec_parameters_from_context(t->stream->codecpar, t->codec) < 0 ||
+        tell_buffer_size(t->codec, t->stream) < 0)
         return ta_no_memory(err);
     t->stream->time_base = t->codec->time_base;
     return 0;
