@@ -1,5 +1,5 @@
-/* Writes one file of the sample with libavcodec and libavformat, bit for bit repeatable: bitexact codecs and muxers, one thread
- * where threads would show. */
+/* Writes one file of the sample with libavcodec and libavformat, bit for bit repeatable: bitexact codecs and muxers,
+ * one thread where threads would show. */
 #include "sample/writer.h"
 
 #include <libavutil/imgutils.h>
