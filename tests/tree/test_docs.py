@@ -1,5 +1,5 @@
-# The documents are true where a program can tell: links lead somewhere, make targets, flags, presets and exit codes that
-# they name exist, and what "make docs" generates is up to date. Usage: test_docs.py [PROGRAM]
+# The documents are true where a program can tell: links lead somewhere; make targets, flags, presets and exit codes
+# that they name exist; what "make docs" generates is up to date. Usage: test_docs.py [PROGRAM]
 import os
 import re
 import subprocess
@@ -16,7 +16,8 @@ OTHER_FLAGS = {"check", "no-install-recommends", "suite"}
 
 
 def said(*words):
-    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=True,
+                          stdin=subprocess.DEVNULL).stdout
 
 
 class Pages(unittest.TestCase):

@@ -14,7 +14,7 @@ ALL = "\n".join(f"installed {line.split()[1]} {line.split()[2]}"
 
 class Setup(unittest.TestCase):
     def run_setup(self, *words, installed=ALL, user=0, apt="exit 100", dpkg=True):
-        """Runs the script with stand-ins for dpkg-query, id and apt-get in front; returns status, output, apt's calls."""
+        """Runs the script with stand-ins for dpkg-query, id and apt-get; returns status, output, apt's calls."""
         with tempfile.TemporaryDirectory() as fake:
             calls = os.path.join(fake, "calls")
             after = os.path.join(fake, "installed")
