@@ -16,7 +16,12 @@ typedef struct ta_sound_target {
 /* Plans the stages of one track: channel fix, enhance chain, upmix or down-mix, drift, sample format. Everything but
  * the loudness gain, which is known only after the chain ran. The spec of each is libavfilter syntax. A chain that
  * works on more than two channels where a filter can't is refused with TA_ERR_USAGE. `codec` is the encoder's name in
- * our settings ("aac"). TA_ERR_UNAVAILABLE for deepfilternet and demucs in this build. */
+ * our settings ("aac"). TA_ERR_UNAVAILABLE for deepfilternet and demucs in this build.
+ *
+ * Every stage keeps the picture's time: filters' delays are taken out, and as many samples leave as came in (times
+ * 1 + audio-drift / 10^6, and the change of rate). audio-drift stretches about time 0. A track that nothing is done to
+ * keeps its sample format; any other ends in planar float, for the encoder (24 bits for flac and pcm) to convert.
+ * `notes` (may be NULL) receives a line for each thing that a user should know. Codec "copy": no stages. */
 int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *codec, ta_chain *chain,
                   ta_sound_target *target, ta_buf *notes, ta_error *err);
 
@@ -33,21 +38,38 @@ int ta_loudness_meter_result(ta_loudness_meter *m, ta_loudness *l, ta_error *err
 void ta_loudness_meter_free(ta_loudness_meter **m);
 
 /* The gain for a measured track, and why. gain_db = min(target - measured, peak limit - measured peak), or target -
- * measured with the limiter. `reason` (256 bytes) is a sentence: "raised 6.2 dB to -14.0 LUFS" or "raised 3.1 dB to
- * -17.1 LUFS: limited by the true peak". Silence gets 0. */
+ * measured with the limiter. `reason` is a sentence: "raised 6.2 dB to -14.0 LUFS" or "raised 3.1 dB to -17.1 LUFS:
+ * limited by the true peak". Silence gets 0.
+ *
+ * With the setting `limiter`, ratio > 1 compresses the loudness range first, limited means that peaks are cut off at
+ * ceiling_db, and makeup_db is added to gain_db for what both of them take away: guessed by ta_sound_gain, measured by
+ * ta_sound_fit. */
 typedef struct ta_gain {
     double gain_db;
     bool peak_limited;
     double expected; /* LUFS after the gain */
     char reason[256];
+    bool limited;
+    double makeup_db, ratio, ceiling_db;
 } ta_gain;
 void ta_sound_gain(const ta_settings *s, const ta_loudness *l, ta_gain *gain);
 /* The libavfilter chain that applies it: volume, with a limiter behind it where asked for. ta_free; "" (anull) when
- * nothing is to do. `format` is the track's. */
-char *ta_sound_gain_spec(const ta_settings *s, const ta_gain *gain, const ta_loudness *l, const ta_audio_format *format);
+ * nothing is to do. `format` is the track's, which the chain keeps. */
+char *ta_sound_gain_spec(const ta_settings *s, const ta_gain *gain, const ta_loudness *l,
+                         const ta_audio_format *format);
 
-/* Channel faults of tapes: one silent side, one side much weaker, sides out of phase, a mono recording on both. Feed the
- * decoded source; stereo only (others report none). */
+/* Gives the next frame of the finished track (the caller of it frees), NULL at the end; from the start when `rewind`.
+ */
+typedef int (*ta_sound_read)(void *opaque, bool rewind, AVFrame **frame, ta_error *err);
+/* How much a limiter takes away can't be computed, only measured. With the limiter in use this runs the track through
+ * it, measures, corrects the make-up gain, ratio and ceiling, at most six times, until the result is within 0.1 LU of
+ * the target, under the peak limit and the range; `gain` then holds the corrected figures for ta_sound_gain_spec and
+ * a reason that says what was reached. `after` is measured; without the limiter it is computed and nothing is read. */
+int ta_sound_fit(const ta_settings *s, const ta_audio_format *format, const ta_loudness *before, ta_sound_read read,
+                 void *opaque, ta_gain *gain, ta_loudness *after, ta_error *err);
+
+/* Channel faults of tapes: one silent side, one side much weaker, sides out of phase, a mono recording on both. Feed
+ * the decoded source; stereo only (others report none). */
 typedef enum ta_channel_fault {
     TA_CHANNELS_FINE,
     TA_CHANNELS_LEFT_ONLY,

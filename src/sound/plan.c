@@ -1,0 +1,61 @@
+/* The plan of one track: which stages, in which order, and what they give to the encoder.
+ *
+ * Order: channel fix, clean-up, layout, drift, rate, sample format. Anything that changes samples works in double
+ * precision and ends in 32-bit float, whose 24 bits of mantissa hold more than any tape; a track that nothing is done
+ * to keeps its own format, bit by bit. */
+#include "sound/internal.h"
+
+static int refuse_missing(const ta_sound_build *b)
+{
+    if (ta_get_is(b->s, TA_SET_audio_enhance, "deepfilternet")) {
+        ta_fail(b->err, TA_ERR_UNAVAILABLE, "audio-enhance deepfilternet: this build has no neural sound engine");
+        return ta_hint(b->err, "use audio-enhance voice for speech, or moderate");
+    }
+    if (ta_get_is(b->s, TA_SET_upmix, "demucs")) {
+        ta_fail(b->err, TA_ERR_UNAVAILABLE, "upmix demucs: this build has no neural sound engine");
+        return ta_hint(b->err, "use upmix surround, prologic or simple");
+    }
+    return 0;
+}
+
+static int check_codec(const ta_sound_build *b)
+{
+    if (ta_sound_codec_find(b->codec))
+        return 0;
+    return ta_fail(b->err, TA_ERR_SOFTWARE, "the audio codec '%s' is unknown to the sound plan", b->codec);
+}
+
+static int add_format(ta_sound_build *b)
+{
+    bool changed = b->chain->count > 0 || ta_get_bool(b->s, TA_SET_normalize);
+    if (!changed || b->now.sample_fmt == AV_SAMPLE_FMT_FLTP)
+        return 0;
+    ta_buf spec = { 0 };
+    ta_sound_want(b, &spec, AV_SAMPLE_FMT_FLTP);
+    return ta_sound_add(b, "format", &spec);
+}
+
+int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *codec, ta_chain *chain,
+                  ta_sound_target *target, ta_buf *notes, ta_error *err)
+{
+    static int (*const parts[])(ta_sound_build *) = { ta_sound_names,  ta_sound_channel_fix, ta_sound_enhance,
+                                                      ta_sound_layout, ta_sound_drift,       ta_sound_rate,
+                                                      add_format };
+    ta_sound_build b = { .s = s, .codec = codec, .now = *in, .chain = chain, .notes = notes, .err = err };
+    target->format = *in;
+    target->bit_rate = 0;
+    if (ta_streq(codec, "copy"))
+        return 0;
+    int r = refuse_missing(&b);
+    if (r >= 0)
+        r = check_codec(&b);
+    for (size_t i = 0; r >= 0 && i < sizeof parts / sizeof *parts; i++)
+        r = parts[i](&b);
+    if (r >= 0)
+        r = ta_sound_bit_rate(s, ta_sound_codec_find(codec), &b.now, &target->bit_rate, notes, err);
+    if (r >= 0 && notes && notes->failed)
+        r = ta_no_memory(err);
+    if (r >= 0)
+        target->format = b.now;
+    return r;
+}
