@@ -44,12 +44,17 @@ int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVP
                     const char *work_dir, ta_picture_counts *counts, ta_chain *chain, ta_buf *notes, ta_error *err);
 
 /* The output size for settings and a picture of `width` x `height` with true sample aspect `sar` (after crop): even
- * numbers; `out_sar` is 1:1 unless square-pixels is off. */
+ * numbers (FFV1 at the source's size may stay odd); `out_sar` is 1:1 unless square-pixels is off. A height stands for
+ * its 16:9 box (1080 for 1920x1080, upright for upright pictures); the shape is never changed: WIDTHxHEIGHT is a box to
+ * fit into, or with square-pixels off the exact size, with the sample aspect that keeps the shape. */
 int ta_picture_size(const ta_settings *s, int width, int height, AVRational sar, int *out_width, int *out_height,
                     AVRational *out_sar, ta_error *err);
 
-/* Constant rate: puts frames on the grid of the link's frame rate, shows a frame again for as long as its own duration
- * (two fields, three with repeat_pict) asks, keeps gaps, counts. */
+/* Constant rate: puts frames on a grid that begins with the first frame, shows a frame again for as long as its own
+ * duration (pkt_duration: two fields, three with repeat_pict, as the deinterlacing stage writes it) asks, keeps gaps,
+ * counts. Spec: "rate=60000/1001" (default: the link's frame rate), "once" (every frame fills one place, whatever its
+ * duration), "slack=0.75" (places that a time may be off), joined by colons. The out time base is 1/rate.num; absolute
+ * time is kept. */
 extern const ta_stage_class ta_constant_rate_stage;
 /* Captions: moves CEA-608/708 packets (and AFD, time code) to output frames so that each appears exactly once, also
  * where stages double or drop frames. Two ends of one store: the first takes them off, the second puts them on. */
@@ -68,6 +73,8 @@ typedef struct ta_lut {
 int ta_lut_read(ta_lut *lut, const char *path, ta_error *err);
 /* One of the shipped looks: vhs_restore, warm_vintage, cool_modern (33 a side), generated. TA_ERR_USAGE otherwise. */
 int ta_lut_make(ta_lut *lut, const char *name, ta_error *err);
+/* Moves the table to the domain 0..1 (resampled where it had another): libavfilter forgets DOMAIN_MIN. */
+int ta_lut_to_unit(ta_lut *lut, ta_error *err);
 /* Mixes the identity in: strength 0 = identity, 1 = unchanged. Exact, as interpolation is linear. */
 void ta_lut_mix(ta_lut *lut, float strength);
 int ta_lut_write(const ta_lut *lut, const char *path, ta_error *err);
