@@ -15,6 +15,10 @@ static void format_text(char out[TA_ERROR_TEXT], const char *fmt, va_list args)
     ta_utf8_trim(out);
 }
 
+/* What this thread failed with last, so that "ta_fail(err, ...); return ta_hint(err, ...);" gives the right code to a
+ * caller who wants no text. */
+static _Thread_local int last_code = TA_ERR_SOFTWARE;
+
 void ta_error_clear(ta_error *err)
 {
     if (err)
@@ -28,6 +32,7 @@ int ta_fail(ta_error *err, ta_status code, const char *fmt, ...)
 
     if (code >= TA_OK)
         code = TA_ERR_SOFTWARE; /* a failure must never look like success */
+    last_code = code;
     if (!err)
         return code;
     va_start(args, fmt);
@@ -46,7 +51,7 @@ int ta_wrap(ta_error *err, const char *fmt, ...)
     va_list args;
 
     if (!err)
-        return TA_ERR_SOFTWARE;
+        return last_code;
     va_start(args, fmt);
     format_text(text, fmt, args);
     va_end(args);
@@ -67,7 +72,7 @@ int ta_hint(ta_error *err, const char *fmt, ...)
     va_list args;
 
     if (!err)
-        return TA_ERR_SOFTWARE;
+        return last_code;
     if (!fmt)
         return err->code;
     va_start(args, fmt);

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/files.h"
+#include "base/lock.h"
 #include "base/memory.h"
 
 struct ta_lock {
@@ -19,7 +19,7 @@ static bool still_there(int fd, const char *path)
     return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
-static int lock_file(const char *path, ta_error *err)
+static int lock_file(const char *path, bool *busy, ta_error *err)
 {
     for (;;) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -34,20 +34,22 @@ static int lock_file(const char *path, ta_error *err)
             return fd;
         int why = errno;
         close(fd);
-        if (ret && why == EWOULDBLOCK)
+        *busy = ret && why == EWOULDBLOCK;
+        if (*busy)
             return ta_fail(err, TA_ERR_AGAIN, "'%s' is locked by another process", path);
         if (ret)
             return ta_fail_errno(err, why, true, "can't lock", path);
     }
 }
 
-int ta_lock_take(ta_lock **lock, const char *path, ta_error *err)
+int ta_lock_try(ta_lock **lock, const char *path, bool *busy, ta_error *err)
 {
     *lock = NULL;
+    *busy = false;
     ta_lock *l = ta_alloc(sizeof(*l));
     if (!l)
         return ta_no_memory(err);
-    l->fd = lock_file(path, err);
+    l->fd = lock_file(path, busy, err);
     if (l->fd < 0) {
         int ret = l->fd;
         ta_free(l);
@@ -55,6 +57,12 @@ int ta_lock_take(ta_lock **lock, const char *path, ta_error *err)
     }
     *lock = l;
     return 0;
+}
+
+int ta_lock_take(ta_lock **lock, const char *path, ta_error *err)
+{
+    bool busy;
+    return ta_lock_try(lock, path, &busy, err);
 }
 
 void ta_lock_drop(ta_lock **lock)

@@ -16,7 +16,7 @@
 #include "base/text.h"
 #include "base/unlink_list.h"
 
-enum { OPEN_MAX_FILES = 64, TRIES = 100 };
+enum { OPEN_MAX_FILES = 64, TRIES = 100, EXT_MAX = 32 };
 
 static struct ta_unlink_slot open_files[OPEN_MAX_FILES];
 
@@ -30,7 +30,8 @@ struct ta_publish {
 static int fail_exists(ta_error *err, const char *path)
 {
     ta_fail(err, TA_ERR_CANTCREATE, "'%s' exists already", path);
-    return ta_hint(err, "choose another name, or allow it to be replaced with --overwrite");
+    ta_hint(err, "choose another name, or allow it to be replaced with --overwrite");
+    return TA_ERR_CANTCREATE;
 }
 
 /* What stands under the final name may be replaced only with permission, and only when it is a plain file: a rename
@@ -59,7 +60,8 @@ static int check_target(ta_publish *p, ta_error *err)
     if (S_ISREG(st.st_mode))
         return 0;
     ta_fail(err, TA_ERR_CANTCREATE, "'%s' is %s", p->path, S_ISDIR(st.st_mode) ? "a folder" : "not a plain file");
-    return ta_hint(err, "give the name of a file to be written");
+    ta_hint(err, "give the name of a file to be written");
+    return TA_ERR_CANTCREATE;
 }
 
 static char *make_temp_name(const char *path)
@@ -70,6 +72,8 @@ static char *make_temp_name(const char *path)
     char tag[sizeof(noise) + 1] = "";
     char name[NAME_MAX + 1];
 
+    if (strlen(ext) > EXT_MAX)
+        ext = ""; /* a long name with a dot in it */
     if (getrandom(noise, sizeof(noise), 0) != (ssize_t)sizeof(noise))
         return NULL;
     for (size_t i = 0; i < sizeof(noise); i++)

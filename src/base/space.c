@@ -16,7 +16,8 @@ static int check_free(const ta_space *s, ta_error *err)
         return 0;
     ta_fail(err, TA_ERR_AGAIN, "only %s are free on the disk of '%s', and %s must stay free",
             ta_print_size(left, have), s->folder, ta_print_size(s->reserve, want));
-    return ta_hint(err, "free some space on that disk, or use another one, and run the same command again");
+    ta_hint(err, "free some space on that disk, or use another one, and run the same command again");
+    return TA_ERR_AGAIN;
 }
 
 static int check_size(const ta_space *s, ta_error *err)
@@ -28,7 +29,8 @@ static int check_size(const ta_space *s, ta_error *err)
         return 0;
     ta_fail(err, TA_ERR_AGAIN, "'%s' holds %s of temporary files, and %s are allowed", s->folder,
             ta_print_size(size, have), ta_print_size(s->limit, most));
-    return ta_hint(err, "raise the limit for temporary files, and run the same command again");
+    ta_hint(err, "raise the limit for temporary files, and run the same command again");
+    return TA_ERR_AGAIN;
 }
 
 int ta_space_check(ta_space *s, ta_error *err)

@@ -1,6 +1,5 @@
 /* Folders: made, measured, removed. All by descriptors relative to the parent (openat and so on) and with O_NOFOLLOW,
  * so that a link planted in the tree leads nowhere else. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/tree.h"
 
 int ta_mkdirs(const char *path, ta_error *err)
 {
@@ -24,8 +24,10 @@ int ta_mkdirs(const char *path, ta_error *err)
         if (kept && kept != '/')
             continue;
         *end = '\0';
-        if (mkdir(part, 0777) && (errno != EEXIST || !ta_is_dir(part)) && !ta_is_dir(part))
-            ret = ta_fail_errno(err, errno, true, "can't create the folder", part);
+        int why = mkdir(part, 0777) ? errno : 0;
+        /* "/" and folders on read-only or foreign disks give other errors than EEXIST. */
+        if (why && !ta_is_dir(part))
+            ret = ta_fail_errno(err, why == EEXIST ? ENOTDIR : why, true, "can't create the folder", part);
         *end = kept;
         if (!kept)
             break;
@@ -34,7 +36,7 @@ int ta_mkdirs(const char *path, ta_error *err)
     return ret;
 }
 
-static DIR *open_dir(int at, const char *name)
+DIR *ta_open_dir_at(int at, const char *name)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -44,7 +46,7 @@ static DIR *open_dir(int at, const char *name)
     return dir;
 }
 
-static struct dirent *next_entry(DIR *dir)
+struct dirent *ta_next_entry(DIR *dir)
 {
     struct dirent *e;
 
@@ -54,18 +56,17 @@ static struct dirent *next_entry(DIR *dir)
     return e;
 }
 
-/* Removes a file or a tree. 0 or an errno. */
-static int remove_at(int at, const char *name)
+int ta_remove_at(int at, const char *name)
 {
     if (!unlinkat(at, name, 0) || errno == ENOENT)
         return 0;
     int why = errno;
-    DIR *dir = why == EISDIR || why == EPERM ? open_dir(at, name) : NULL;
+    DIR *dir = why == EISDIR || why == EPERM ? ta_open_dir_at(at, name) : NULL;
     if (!dir)
         return why;
     int ret = 0;
-    for (struct dirent *e; !ret && (e = next_entry(dir));)
-        ret = remove_at(dirfd(dir), e->d_name);
+    for (struct dirent *e; !ret && (e = ta_next_entry(dir));)
+        ret = ta_remove_at(dirfd(dir), e->d_name);
     closedir(dir);
     if (!ret && unlinkat(at, name, AT_REMOVEDIR) && errno != ENOENT)
         ret = errno;
@@ -74,7 +75,7 @@ static int remove_at(int at, const char *name)
 
 int ta_remove_tree(const char *path, ta_error *err)
 {
-    int why = remove_at(AT_FDCWD, path);
+    int why = ta_remove_at(AT_FDCWD, path);
     return why ? ta_fail_errno(err, why, false, "can't remove", path) : 0;
 }
 
@@ -86,11 +87,11 @@ static int64_t size_at(int at, const char *name)
         return 0; /* gone meanwhile */
     if (S_ISREG(st.st_mode))
         return st.st_size;
-    DIR *dir = S_ISDIR(st.st_mode) ? open_dir(at, name) : NULL;
+    DIR *dir = S_ISDIR(st.st_mode) ? ta_open_dir_at(at, name) : NULL;
     if (!dir)
         return 0;
     int64_t sum = 0;
-    for (struct dirent *e; (e = next_entry(dir));)
+    for (struct dirent *e; (e = ta_next_entry(dir));)
         sum += size_at(dirfd(dir), e->d_name);
     closedir(dir);
     return sum;

@@ -72,7 +72,7 @@ static bool parse_clock(const char *s, int64_t *us)
             return false;
         minutes = minutes * 60 + d.whole;
     }
-    if (*s || !colons || minutes > (uint64_t)INT64_MAX / 60000000 - 1)
+    if (*s || !colons || minutes > (uint64_t)INT64_MAX / 60000000)
         return false;
     d.whole += minutes * 60;
     return scale(&d, 1000000, us);
