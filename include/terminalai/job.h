@@ -39,6 +39,11 @@ int ta_job_plan(ta_job *job, ta_error *err);
 char *ta_job_describe(const ta_job *job, int as_json);
 /* Runs to the end: the output is verified and published, or nothing appears. Plans first when that was not done. */
 int ta_job_run(ta_job *job, ta_error *err);
+/* Estimated seconds and output bytes of a planned job, measured on its first pictures when `measure`; -1 unknown. */
+int ta_job_estimate(ta_job *job, int measure, double *seconds, int64_t *bytes, ta_error *err);
+/* Writes a PNG with the source and the restored picture side by side, `at_us` behind the output's start (-1 = its
+ * middle). After a successful ta_job_run. An existing file is replaced. */
+int ta_job_before_after(ta_job *job, int64_t at_us, const char *png, ta_error *err);
 /* Path of the output once it is known, else NULL. Valid as long as the job. */
 const char *ta_job_output(const ta_job *job);
 /* Ends the job: ta_job_run returns TA_ERR_CANCELLED within a second. Any thread; async-signal-safe. */

@@ -49,7 +49,7 @@ int ta_decoder_send(ta_decoder *d, const AVPacket *pkt, ta_error *err)
 {
     int r = avcodec_send_packet(d->ctx, pkt);
     if (r == AVERROR(EAGAIN))
-        return TA_ERR_AGAIN;
+        return TA_RECEIVE_FIRST;
     if (r == AVERROR(ENOMEM))
         return ta_no_memory(err);
     if (r < 0 && r != AVERROR_EOF)

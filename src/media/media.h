@@ -98,7 +98,9 @@ typedef struct ta_decoder ta_decoder;
 /* `threads` 0 = automatic. TA_ERR_DATA when there is no decoder for the codec (the message names it). */
 int ta_decoder_open(ta_decoder **d, const AVStream *st, int threads, ta_error *err);
 void ta_decoder_close(ta_decoder **d);
-/* NULL drains. 0, or TA_ERR_AGAIN when frames must be received first. A packet that can't be decoded is counted, not
+/* The packet or frame was not taken: receive first, then send it again. */
+#define TA_RECEIVE_FIRST 1
+/* NULL drains. 0, or TA_RECEIVE_FIRST. A packet that can't be decoded is counted, not
  * an error. */
 int ta_decoder_send(ta_decoder *d, const AVPacket *pkt, ta_error *err);
 /* 1 and a frame (pts set by best effort, in the stream's time base), 0 when more packets are needed, TA_DECODER_END
@@ -108,5 +110,42 @@ int ta_decoder_receive(ta_decoder *d, AVFrame *frame, ta_error *err);
 void ta_decoder_flush(ta_decoder *d);
 AVCodecContext *ta_decoder_context(ta_decoder *d);
 uint64_t ta_decoder_errors(const ta_decoder *d);
+
+/* ---- Encoding -------------------------------------------------------------------------------------------------- */
+
+typedef struct ta_encoder ta_encoder;
+
+typedef struct ta_video_encoding {
+    const char *encoder;  /* libav's name */
+    const char *preset;   /* the encoder's own word; NULL = its default */
+    const char *options;  /* "name=value:name=value"; NULL = none */
+    int crf;              /* -1 = not used */
+    int threads;
+    AVRational frame_rate; /* constant rate, or 0/1: variable */
+    AVRational time_base;  /* of the frames that will be sent */
+    bool global_header;    /* the container keeps the codec's header apart */
+} ta_video_encoding;
+
+/* Opens an encoder for frames like `first` (size, format, colour, aspect, field order are taken from it). At a
+ * constant rate the packets' times are whole frames counted from `first`, whatever the frames' time base.
+ * TA_ERR_UNAVAILABLE when the encoder is missing or refuses to work on this machine, TA_ERR_USAGE for an option it
+ * does not know. */
+int ta_encoder_open_video(ta_encoder **e, const ta_video_encoding *v, const AVFrame *first, ta_error *err);
+/* `bit_rate` 0 = lossless or the codec's default. The format must be one that the encoder takes. */
+int ta_encoder_open_audio(ta_encoder **e, const char *encoder, int64_t bit_rate, const ta_audio_format *format,
+                          bool global_header, ta_error *err);
+void ta_encoder_close(ta_encoder **e);
+/* NULL drains. Does not take the frame. 0 or TA_RECEIVE_FIRST. */
+int ta_encoder_send(ta_encoder *e, AVFrame *frame, ta_error *err);
+/* 1 and a packet, 0 when more frames are needed, TA_DECODER_END at the end. Times are in ta_encoder_time_base and
+ * absolute (the first frame's time is in them). */
+int ta_encoder_receive(ta_encoder *e, AVPacket *pkt, ta_error *err);
+AVRational ta_encoder_time_base(const ta_encoder *e);
+AVCodecContext *ta_encoder_context(ta_encoder *e);
+/* True when this build of libav has the encoder. */
+bool ta_encoder_exists(const char *encoder);
+/* The pixel format that `encoder` takes nearest to `source`, with `bits` a sample (0 = the source's, at most what the
+ * encoder has) and, for lossy encoders, 4:2:0. AV_PIX_FMT_NONE when it has none with so many bits. */
+enum AVPixelFormat ta_encoder_pix_fmt(const char *encoder, enum AVPixelFormat source, int bits);
 
 #endif

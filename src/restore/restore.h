@@ -11,6 +11,9 @@
 #include "sound/sound.h"
 #include "terminalai/job.h"
 
+/* Makes the job end whenever `parent` is cancelled, which must outlive the job. Before ta_job_plan. */
+int ta_job_link(ta_job *job, ta_cancel *parent, ta_error *err);
+
 /* Checks an output against its sidecar (`path`.json): sha256, streams, and that it decodes. Prints nothing; `report`
  * gets a line a check. TA_ERR_DATA when something doesn't match, TA_ERR_NOINPUT without a sidecar. */
 int ta_verify_output(const char *path, ta_cancel *cancel, ta_buf *report, ta_error *err);

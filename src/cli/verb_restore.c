@@ -1,0 +1,199 @@
+/* terminalai restore: one input to one output. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "restore/restore.h"
+
+/* ---- Progress ---------------------------------------------------------------------------------------------------- */
+
+typedef struct screen {
+    bool json, drawn;
+    char line[400];
+} screen;
+
+static void wipe(void *opaque)
+{
+    screen *s = opaque;
+    if (s->drawn)
+        fputs("\r\033[K", stderr);
+}
+
+static void redraw(void *opaque)
+{
+    screen *s = opaque;
+    if (s->drawn)
+        fputs(s->line, stderr);
+}
+
+static void show_line(screen *s, const ta_progress *p)
+{
+    char eta[32] = "?";
+    if (p->eta_seconds >= 0)
+        ta_print_span(p->eta_seconds, eta);
+    snprintf(s->line, sizeof s->line, "\r\033[K%s %5.1f %%  %.1f fps  %.2fx  left %s  [%.200s]", p->stage,
+             p->fraction * 100, p->fps, p->speed, eta, p->stages);
+    s->drawn = true;
+    fputs(s->line, stderr);
+    fflush(stderr);
+}
+
+static void show_json(const ta_progress *p)
+{
+    printf("{\"stage\":\"%s\",\"percent\":%.2f,\"fps\":%.2f,\"speed\":%.3f,\"eta_seconds\":%.1f,\"frames_in\":%lld,"
+           "\"frames_out\":%lld,\"stages\":\"%s\"}\n",
+           p->stage, p->fraction * 100, p->fps, p->speed, p->eta_seconds, (long long)p->frames_in,
+           (long long)p->frames_out, p->stages);
+    fflush(stdout);
+}
+
+static void on_progress(void *opaque, const ta_progress *p)
+{
+    screen *s = opaque;
+    if (s->json)
+        show_json(p);
+    else
+        show_line(s, p);
+}
+
+static void watch(ta_job *job, const ta_settings *s, screen *out)
+{
+    bool terminal = isatty(STDERR_FILENO);
+    out->json = ta_get_is(s, TA_SET_progress, "json");
+    if (ta_get_is(s, TA_SET_progress, "none") || (ta_get_is(s, TA_SET_progress, "auto") && !terminal))
+        return;
+    ta_job_on_progress(job, on_progress, out);
+    if (!out->json)
+        ta_log_set_line_hooks(wipe, redraw, out);
+}
+
+/* ---- The command ------------------------------------------------------------------------------------------------- */
+
+static const char *const own_flags[] = { "output,o=", "before-after=", "json", NULL };
+enum { OWN_OUTPUT, OWN_BEFORE_AFTER, OWN_JSON, OWN_COUNT };
+
+/* "10s@1:30" becomes a start and an end. */
+static int set_preview(ta_settings *s, ta_error *err)
+{
+    const char *text = ta_get_text(s, TA_SET_preview), *at = strchr(text, '@');
+    int64_t length, start = 0;
+    char from[32], to[32];
+    char *first = at ? ta_strndup(text, (size_t)(at - text)) : ta_strdup(text);
+    bool good = first && ta_parse_time(first, &length) && (!at || ta_parse_time(at + 1, &start));
+    ta_free(first);
+    if (!good)
+        return ta_fail(err, TA_ERR_USAGE, "--preview '%s' is not LENGTH@TIME such as 10s@1:30", text);
+    ta_print_time(start, from);
+    ta_print_time(start + length, to);
+    int r = ta_settings_set(s, "start", from, TA_FROM_COMMAND_LINE, "--preview", err);
+    return r < 0 ? r : ta_settings_set(s, "end", to, TA_FROM_COMMAND_LINE, "--preview", err);
+}
+
+static int prepare(ta_settings *s, ta_error *err)
+{
+    char *warnings = NULL;
+    ta_log_level level = TA_LOG_INFO;
+    int r = ta_settings_resolve(s, &warnings, err);
+    ta_log_parse_level(ta_get_text(s, TA_SET_log_level), &level);
+    ta_log_setup(level, ta_get_bool(s, TA_SET_log_json));
+    for (char *line = warnings, *next; r >= 0 && line && *line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        ta_log(TA_LOG_WARN, "settings", "%s", line);
+        if (!next)
+            break;
+    }
+    ta_settings_free_text(warnings);
+    return r < 0 || !ta_get_text(s, TA_SET_preview)[0] ? r : set_preview(s, err);
+}
+
+static int dry_run(ta_job *job, bool json, ta_error *err)
+{
+    double seconds;
+    int64_t bytes;
+    int r = ta_job_estimate(job, 1, &seconds, &bytes, err);
+    char *text = r >= 0 ? ta_job_describe(job, json) : NULL;
+    if (r >= 0 && !text)
+        return ta_no_memory(err);
+    if (text)
+        printf("%s%s", text, json ? "\n" : "");
+    ta_settings_free_text(text);
+    return r;
+}
+
+static int run_job(ta_job *job, const ta_settings *s, const char *png, ta_error *err)
+{
+    screen out = { 0 };
+    watch(job, s, &out);
+    int r = ta_job_run(job, err);
+    if (out.drawn) {
+        ta_log_set_line_hooks(NULL, NULL, NULL);
+        fputc('\n', stderr);
+    }
+    if (r >= 0 && png)
+        r = ta_job_before_after(job, -1, png, err);
+    if (r >= 0 && !out.json)
+        printf("%s\n", ta_job_output(job));
+    return r;
+}
+
+static int restore_one(ta_settings *s, const char *input, const char **own, ta_error *err)
+{
+    ta_job *job;
+    char *png = NULL;
+    int r = prepare(s, err);
+    if (r >= 0)
+        r = ta_job_new(&job, s, input, own[OWN_OUTPUT], err);
+    if (r < 0)
+        return r;
+    r = ta_job_link(job, ta_cli_cancel(), err);
+    if (r < 0) {
+        ta_job_free(&job);
+        return r;
+    }
+    ta_cli_catch_signals();
+    if (ta_get_bool(s, TA_SET_dry_run)) {
+        r = dry_run(job, own[OWN_JSON] != NULL, err);
+    } else {
+        r = ta_job_plan(job, err);
+        if (r >= 0 && own[OWN_BEFORE_AFTER])
+            png = ta_strdup(own[OWN_BEFORE_AFTER]);
+        else if (r >= 0 && ta_get_text(s, TA_SET_preview)[0])
+            png = ta_format("%s.png", ta_job_output(job));
+        if (r >= 0)
+            r = run_job(job, s, png, err);
+    }
+    ta_free(png);
+    ta_job_free(&job);
+    return r;
+}
+
+static int run(int argc, char **argv, ta_error *err)
+{
+    const char *own[OWN_COUNT] = { NULL };
+    int words = 0;
+    if (ta_cli_wants_help(argc, argv, &ta_verb_restore))
+        return 0;
+    ta_settings *s = ta_settings_new();
+    int r = s ? ta_settings_load(s, err) : ta_no_memory(err);
+    if (r >= 0)
+        r = ta_cli_parse(argc, argv, s, own_flags, own, &words, err);
+    if (r >= 0 && words != 1) {
+        r = ta_fail(err, TA_ERR_USAGE, words ? "restore takes one input, not %d" : "restore needs an input", words);
+        ta_hint(err, "terminalai restore tape.mpg -o tape.mkv --preset vhs");
+    }
+    if (r >= 0)
+        r = restore_one(s, argv[0], own, err);
+    ta_settings_free(&s);
+    return r;
+}
+
+const ta_verb ta_verb_restore = {
+    .name = "restore",
+    .usage = "restore INPUT [-o OUTPUT] [--preset NAME] [--before-after FILE.png] [--SETTING VALUE ...]",
+    .summary = "Restore a file (or a VIDEO_TS folder) in one pass",
+    .settings = true,
+    .run = run,
+};

@@ -1,0 +1,263 @@
+/* An encoder: frames in, packets with absolute time out. */
+#include "media/media.h"
+#include "media/sei.h"
+
+struct ta_encoder {
+    AVCodecContext *ctx;
+    AVRational in_base, out_base;
+    bool constant;     /* whole frames from the anchor */
+    int64_t anchor;    /* pts of the first frame, in in_base */
+    int64_t last;      /* last pts sent, in the encoder's time base */
+    ta_sei_list sei;
+};
+
+static bool is_params_encoder(const char *name, const char **option)
+{
+    static const char *const table[][2] = { { "libx264", "x264-params" },
+                                            { "libx265", "x265-params" },
+                                            { "libsvtav1", "svtav1-params" } };
+    for (size_t i = 0; i < TA_COUNT(table); i++)
+        if (strcmp(name, table[i][0]) == 0) {
+            *option = table[i][1];
+            return true;
+        }
+    return false;
+}
+
+/* Each encoder has its own name for "constant quality". */
+static void set_quality(AVDictionary **o, const char *encoder, int crf)
+{
+    if (crf < 0)
+        return;
+    if (ta_ends(encoder, "_nvenc")) {
+        av_dict_set(o, "rc", "vbr", 0);
+        av_dict_set_int(o, "cq", crf, 0);
+    } else if (ta_ends(encoder, "_vaapi")) {
+        av_dict_set(o, "rc_mode", "CQP", 0);
+        av_dict_set_int(o, "qp", crf, 0);
+    } else if (ta_ends(encoder, "_qsv")) {
+        av_dict_set_int(o, "global_quality", crf, 0);
+    } else {
+        av_dict_set_int(o, "crf", crf, 0);
+    }
+}
+
+static int set_options(AVDictionary **o, const ta_video_encoding *v, ta_error *err)
+{
+    const char *params;
+    set_quality(o, v->encoder, v->crf);
+    if (v->preset)
+        av_dict_set(o, "preset", v->preset, 0);
+    if (!v->options || !v->options[0])
+        return 0;
+    if (is_params_encoder(v->encoder, &params))
+        return av_dict_set(o, params, v->options, 0) < 0 ? ta_no_memory(err) : 0;
+    if (av_dict_parse_string(o, v->options, "=", ":", 0) < 0)
+        return ta_fail(err, TA_ERR_USAGE, "encoder-options '%s' is not name=value:name=value", v->options);
+    return 0;
+}
+
+static void set_picture(AVCodecContext *c, const AVFrame *f)
+{
+    c->width = f->width;
+    c->height = f->height;
+    c->pix_fmt = (enum AVPixelFormat)f->format;
+    c->sample_aspect_ratio = f->sample_aspect_ratio;
+    c->color_primaries = f->color_primaries;
+    c->color_trc = f->color_trc;
+    c->colorspace = f->colorspace;
+    c->color_range = f->color_range;
+    c->chroma_sample_location = f->chroma_location;
+    c->field_order = AV_FIELD_PROGRESSIVE;
+    if (!f->interlaced_frame)
+        return;
+    c->field_order = f->top_field_first ? AV_FIELD_TT : AV_FIELD_BB;
+    if (c->codec_id != AV_CODEC_ID_FFV1)
+        c->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
+}
+
+/* The archive's FFV1: version 3, slices with checksums, every frame a key frame. */
+static void set_ffv1(AVCodecContext *c, AVDictionary **o, int threads)
+{
+    c->level = 3;
+    c->gop_size = 1;
+    c->slices = c->height >= 720 ? 16 : 4;
+    c->thread_count = TA_MIN(threads, c->slices);
+    av_dict_set(o, "slicecrc", "1", 0);
+    av_dict_set(o, "coder", "1", AV_DICT_DONT_OVERWRITE);
+    av_dict_set(o, "context", "1", AV_DICT_DONT_OVERWRITE);
+}
+
+static int check_leftover(AVDictionary *o, const char *encoder, ta_error *err)
+{
+    const AVDictionaryEntry *e = av_dict_get(o, "", NULL, AV_DICT_IGNORE_SUFFIX);
+    if (!e)
+        return 0;
+    ta_fail(err, TA_ERR_USAGE, "%s has no option '%s'", encoder, e->key);
+    return ta_hint(err, "`ffmpeg -h encoder=%s` lists its options", encoder);
+}
+
+static int open_context(ta_encoder *e, AVDictionary **o, const char *name, ta_error *err)
+{
+    int r = avcodec_open2(e->ctx, e->ctx->codec, o);
+    if (r < 0) {
+        ta_fail_av(err, r, TA_ERR_UNAVAILABLE, "the encoder %s can't be opened", name);
+        return ta_hint(err, "`terminalai doctor` shows which encoders work here");
+    }
+    return check_leftover(*o, name, err);
+}
+
+static int new_encoder(ta_encoder **out, const char *name, ta_error *err)
+{
+    const AVCodec *codec = avcodec_find_encoder_by_name(name);
+    *out = NULL;
+    if (!codec) {
+        ta_fail(err, TA_ERR_UNAVAILABLE, "this libav has no encoder '%s'", name);
+        return ta_hint(err, "`terminalai doctor` shows which encoders work here");
+    }
+    ta_encoder *e = ta_alloc(sizeof *e);
+    if (e)
+        e->ctx = avcodec_alloc_context3(codec);
+    if (!e || !e->ctx) {
+        ta_free(e);
+        return ta_no_memory(err);
+    }
+    e->last = INT64_MIN;
+    *out = e;
+    return 0;
+}
+
+int ta_encoder_open_video(ta_encoder **out, const ta_video_encoding *v, const AVFrame *first, ta_error *err)
+{
+    AVDictionary *o = NULL;
+    ta_encoder *e;
+    int r = new_encoder(&e, v->encoder, err);
+    if (r < 0)
+        return r;
+    AVCodecContext *c = e->ctx;
+    set_picture(c, first);
+    e->constant = v->frame_rate.num > 0;
+    e->in_base = v->time_base;
+    e->anchor = first->pts;
+    c->time_base = e->constant ? av_inv_q(v->frame_rate) : v->time_base;
+    c->framerate = v->frame_rate;
+    /* Fine enough for the anchor and exact for whole frames: 1/60000 for 60000/1001. */
+    e->out_base = e->constant ? (AVRational){ 1, v->frame_rate.num * (v->frame_rate.num < 1000 ? 1000 : 1) }
+                              : v->time_base;
+    c->thread_count = v->threads;
+    c->flags |= v->global_header ? AV_CODEC_FLAG_GLOBAL_HEADER : 0;
+    if (c->codec_id == AV_CODEC_ID_FFV1)
+        set_ffv1(c, &o, v->threads);
+    r = set_options(&o, v, err);
+    if (r >= 0)
+        r = open_context(e, &o, v->encoder, err);
+    av_dict_free(&o);
+    if (r < 0)
+        ta_encoder_close(&e);
+    *out = e;
+    return r;
+}
+
+int ta_encoder_open_audio(ta_encoder **out, const char *encoder, int64_t bit_rate, const ta_audio_format *format,
+                          bool global_header, ta_error *err)
+{
+    AVDictionary *o = NULL;
+    ta_encoder *e;
+    int r = new_encoder(&e, encoder, err);
+    if (r < 0)
+        return r;
+    AVCodecContext *c = e->ctx;
+    c->sample_rate = format->sample_rate;
+    c->sample_fmt = format->sample_fmt;
+    c->bit_rate = bit_rate;
+    c->time_base = e->in_base = e->out_base = (AVRational){ 1, format->sample_rate };
+    c->flags |= global_header ? AV_CODEC_FLAG_GLOBAL_HEADER : 0;
+    c->thread_count = 1;
+    c->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL; /* libav calls its dts encoder experimental */
+    r = av_channel_layout_copy(&c->ch_layout, &format->layout) < 0 ? ta_no_memory(err) : 0;
+    if (r >= 0)
+        r = open_context(e, &o, encoder, err);
+    av_dict_free(&o);
+    if (r < 0)
+        ta_encoder_close(&e);
+    *out = e;
+    return r;
+}
+
+void ta_encoder_close(ta_encoder **e)
+{
+    if (!*e)
+        return;
+    avcodec_free_context(&(*e)->ctx);
+    ta_sei_free(&(*e)->sei);
+    ta_freep(e);
+}
+
+/* The encoder wants times that rise; two frames on one place keep the first. */
+static bool place_frame(ta_encoder *e, AVFrame *f)
+{
+    int64_t pts = f->pts;
+    if (e->constant)
+        pts = av_rescale_q_rnd(pts - e->anchor, e->in_base, e->ctx->time_base, AV_ROUND_NEAR_INF);
+    if (pts <= e->last && e->last != INT64_MIN)
+        return false;
+    e->last = f->pts = pts;
+    f->pict_type = AV_PICTURE_TYPE_NONE;
+    return true;
+}
+
+int ta_encoder_send(ta_encoder *e, AVFrame *frame, ta_error *err)
+{
+    bool video = frame && e->ctx->codec_type == AVMEDIA_TYPE_VIDEO;
+    int64_t before = e->last, pts = frame ? frame->pts : 0;
+    if (video && !place_frame(e, frame))
+        return 0;
+    int r = avcodec_send_frame(e->ctx, frame);
+    if (r == AVERROR(EAGAIN)) {
+        e->last = before;
+        if (frame)
+            frame->pts = pts;
+        return TA_RECEIVE_FIRST;
+    }
+    if (r >= 0 && video)
+        return ta_sei_take(&e->sei, e->ctx->codec_id, frame, frame->pts, err);
+    if (r < 0 && r != AVERROR_EOF)
+        return ta_fail_av(err, r, TA_ERR_SOFTWARE, "the encoder %s failed", e->ctx->codec->name);
+    return 0;
+}
+
+static int64_t absolute(const ta_encoder *e, int64_t t)
+{
+    if (t == AV_NOPTS_VALUE || e->ctx->codec_type != AVMEDIA_TYPE_VIDEO || !e->constant)
+        return t;
+    return av_rescale_q(t, e->ctx->time_base, e->out_base) + av_rescale_q(e->anchor, e->in_base, e->out_base);
+}
+
+int ta_encoder_receive(ta_encoder *e, AVPacket *pkt, ta_error *err)
+{
+    int r = avcodec_receive_packet(e->ctx, pkt);
+    if (r == AVERROR(EAGAIN))
+        return 0;
+    if (r == AVERROR_EOF)
+        return TA_DECODER_END;
+    if (r < 0)
+        return ta_fail_av(err, r, TA_ERR_SOFTWARE, "the encoder %s failed", e->ctx->codec->name);
+    r = ta_sei_give(&e->sei, e->ctx->codec_id, pkt, err);
+    if (r < 0)
+        return r;
+    pkt->pts = absolute(e, pkt->pts);
+    pkt->dts = absolute(e, pkt->dts);
+    if (e->constant)
+        pkt->duration = av_rescale_q(1, e->ctx->time_base, e->out_base);
+    return 1;
+}
+
+AVRational ta_encoder_time_base(const ta_encoder *e)
+{
+    return e->out_base;
+}
+
+AVCodecContext *ta_encoder_context(ta_encoder *e)
+{
+    return e->ctx;
+}

@@ -1,0 +1,127 @@
+/* Shared inside restore only: the job while it is planned and run. */
+#ifndef TA_RESTORE_INTERNAL_H
+#define TA_RESTORE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "restore/restore.h"
+#include "restore/spool.h"
+
+enum { TA_MAX_TRACKS = 32 };
+
+/* A container: libav's muxer and what it can hold. */
+typedef struct ta_container {
+    const char *name;  /* our setting: "mkv" */
+    const char *muxer; /* libav's */
+    bool global_header;
+} ta_container;
+/* By the setting, else by the extension of `output`, else Matroska. TA_ERR_USAGE for an extension that stands for no
+ * container of ours, or contradicts the setting. */
+int ta_container_choose(const ta_settings *s, const char *output, const ta_container **c, ta_error *err);
+bool ta_container_holds(const ta_container *c, enum AVCodecID codec);
+
+/* An audio track that is processed, or a stream that is copied. */
+typedef struct ta_track {
+    int source;        /* stream index in the input */
+    bool copy;
+    bool dropped;      /* nothing was in it */
+    const char *codec; /* our name ("aac"); NULL for a copied stream */
+    char encoder[32];  /* libav's name */
+    ta_chain chain;
+    ta_sound_target target;
+    /* -- filled by the side pass */
+    ta_spool *pcm;
+    int64_t start;   /* time of the first sample, in samples from the job's zero */
+    int64_t samples; /* in the spool, per channel */
+    uint64_t gaps, gap_samples, overlaps, decode_errors, format_changes;
+    ta_loudness before, after;
+    ta_gain gain;
+    ta_channel_fault fault;
+    char advice[256];
+    /* -- filled by the encode node before its first packet */
+    _Atomic(ta_encoder *) enc;
+} ta_track;
+
+struct ta_job {
+    /* -- fixed at creation */
+    ta_settings *settings;
+    char *input, *output_arg;
+    ta_cancel *cancel;
+    ta_progress_fn on_progress;
+    void *progress_opaque;
+    /* -- the plan */
+    bool planned;
+    ta_input *in;              /* used for probing, then by the video source */
+    const ta_container *container;
+    char *output;
+    int video;                 /* stream index or -1 */
+    ta_picture_source source;
+    ta_scan_report scan;
+    ta_link link_in, link_out; /* before and behind the chain */
+    ta_chain chain;
+    ta_video_encoding encoding;
+    char encoder_preset[32];
+    ta_track tracks[TA_MAX_TRACKS];
+    int n_tracks;
+    int64_t zero_us;           /* source time that becomes 0 in the output */
+    int64_t start_us, end_us;  /* in source time; end INT64_MAX = all */
+    int64_t duration_us;       /* of the part that is kept; -1 unknown */
+    ta_buf notes;              /* one remark a line */
+    ta_job_folder *folder;
+    void *owner;               /* job.c: what is freed with the flow */
+    double estimate_seconds;   /* -1 = not made */
+    int64_t estimate_bytes;
+    /* -- while running */
+    ta_picture_counts counts;
+    ta_publish *publish;
+    ta_spool *copied;          /* packets of copied streams, in file order */
+    ta_flow *flow;
+    _Atomic int64_t done_us;   /* progress in the source's time */
+    _Atomic int64_t side_us;   /* of the side pass */
+    _Atomic uint64_t frames_in, frames_out;
+    _Atomic(const char *) stage;
+    _Atomic(ta_encoder *) video_encoder;
+    _Atomic uint64_t decode_errors;
+    int64_t start_time;        /* ta_now_us */
+    /* -- results */
+    char source_sha256[65], output_sha256[65];
+    ta_input_stats input_stats;
+    int64_t output_bytes;
+    int64_t output_duration_us;
+    char *stream_hashes;       /* JSON array text */
+    double wall_seconds, cpu_seconds;
+    char timecode[32];         /* of the first frame kept, "" = none */
+    int64_t first_out_us;      /* time of the first frame written, from zero */
+};
+
+void ta_job_note(ta_job *job, const char *fmt, ...) TA_PRINTF(2, 3);
+
+/* plan.c's parts */
+int ta_plan_output(ta_job *job, ta_error *err);            /* output.c */
+int ta_plan_encoding(ta_job *job, ta_error *err);          /* encoding.c */
+enum AVPixelFormat ta_plan_pix_fmt(ta_job *job, ta_error *err);
+int ta_plan_audio(ta_job *job, ta_error *err);             /* audio.c */
+int ta_plan_estimate(ta_job *job, bool measure, ta_error *err); /* estimate.c */
+int ta_check_space(ta_job *job, ta_error *err);
+
+/* Nodes of the flow, each with its state. */
+int ta_video_nodes(ta_job *job, ta_edge **packets, ta_error *err);            /* video.c */
+int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err); /* side_pass.c */
+int ta_audio_node(ta_job *job, ta_track *t, ta_edge *ready, ta_edge *out, ta_error *err); /* audio.c */
+int ta_mux_node(ta_job *job, ta_edge *video, ta_edge *const *audio, ta_edge *ready, ta_error *err); /* mux.c */
+void ta_job_free_nodes(ta_job *job);
+/* Frees a node's state with the job: `fn(p)` is called by ta_job_free_nodes. */
+int ta_job_own(ta_job *job, void *p, void (*fn)(void *), ta_error *err);
+
+int ta_verify_result(ta_job *job, const char *path, ta_error *err); /* verify.c */
+int ta_write_sidecar(ta_job *job, ta_error *err);                   /* sidecar.c */
+
+/* Samples the flow twice a second and calls on_progress, on a thread of its own, until stopped. */
+typedef struct ta_ticker ta_ticker;
+ta_ticker *ta_ticker_start(ta_job *job);
+void ta_ticker_stop(ta_ticker **t);
+
+/* A picture of the source beside the restored one, at a moment of the output (microseconds from its start). */
+int ta_before_after(const ta_job *job, int64_t at_us, const char *png, ta_error *err); /* preview.c */
+
+#endif

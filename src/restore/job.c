@@ -1,0 +1,236 @@
+/* A job from start to end: plan, open everything, run the flow, verify, publish. */
+#include <stdlib.h>
+
+#include "restore/internal.h"
+
+/* Copied packets up to this size stay in memory. */
+static const size_t copied_memory = 4u << 20;
+
+/* What belongs to the running flow and is freed with it. */
+typedef struct owned {
+    void *p;
+    void (*fn)(void *);
+} owned;
+
+typedef struct owner {
+    owned list[TA_MAX_TRACKS + 8];
+    int count;
+} owner;
+
+int ta_job_own(ta_job *job, void *p, void (*fn)(void *), ta_error *err)
+{
+    if (!job->owner)
+        job->owner = ta_alloc(sizeof(owner));
+    owner *o = job->owner;
+    if (!o || o->count == (int)TA_COUNT(o->list)) {
+        fn(p);
+        return ta_no_memory(err);
+    }
+    o->list[o->count++] = (owned){ p, fn };
+    return 0;
+}
+
+void ta_job_free_nodes(ta_job *job)
+{
+    owner *o = job->owner;
+    ta_flow_free(&job->flow);
+    for (int i = o ? o->count - 1 : -1; i >= 0; i--)
+        o->list[i].fn(o->list[i].p);
+    ta_freep(&job->owner);
+}
+
+int ta_job_new(ta_job **out, const ta_settings *settings, const char *input, const char *output, ta_error *err)
+{
+    ta_job *job = ta_alloc(sizeof *job);
+    *out = NULL;
+    if (!job)
+        return ta_no_memory(err);
+    job->settings = ta_settings_copy(settings);
+    job->input = ta_strdup(input);
+    job->output_arg = output ? ta_strdup(output) : NULL;
+    job->cancel = ta_cancel_new(NULL);
+    job->video = -1;
+    job->duration_us = -1;
+    job->estimate_seconds = -1;
+    if (!job->settings || !job->input || !job->cancel || (output && !job->output_arg)) {
+        ta_job_free(&job);
+        return ta_no_memory(err);
+    }
+    *out = job;
+    return 0;
+}
+
+int ta_job_link(ta_job *job, ta_cancel *parent, ta_error *err)
+{
+    ta_cancel *linked = ta_cancel_new(parent);
+    if (!linked)
+        return ta_no_memory(err);
+    ta_cancel_free(&job->cancel);
+    job->cancel = linked;
+    return 0;
+}
+
+void ta_job_free(ta_job **pj)
+{
+    ta_job *job = pj ? *pj : NULL;
+    if (!job)
+        return;
+    ta_job_free_nodes(job);
+    for (int i = 0; i < job->n_tracks; i++) {
+        ta_chain_free(&job->tracks[i].chain);
+        ta_spool_free(&job->tracks[i].pcm);
+    }
+    ta_spool_free(&job->copied);
+    ta_chain_free(&job->chain);
+    ta_input_close(&job->in);
+    ta_publish_abort(&job->publish);
+    ta_job_folder_close(&job->folder, false);
+    ta_buf_free(&job->notes);
+    ta_free((char *)(uintptr_t)job->encoding.options);
+    ta_free(job->stream_hashes);
+    ta_free(job->output);
+    ta_settings_free(&job->settings);
+    ta_free(job->input);
+    ta_free(job->output_arg);
+    ta_cancel_free(&job->cancel);
+    ta_freep(pj);
+}
+
+void ta_job_on_progress(ta_job *job, ta_progress_fn fn, void *opaque)
+{
+    job->on_progress = fn;
+    job->progress_opaque = opaque;
+}
+
+void ta_job_cancel(ta_job *job)
+{
+    ta_cancel_set(job->cancel);
+}
+
+const char *ta_job_output(const ta_job *job)
+{
+    return job->output;
+}
+
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
+
+static int open_files(ta_job *job, ta_error *err)
+{
+    const char *work = ta_get_text(job->settings, TA_SET_work_dir);
+    char name[64];
+    snprintf(name, sizeof name, "output.%s", job->container->name);
+    int r = ta_job_folder_open(&job->folder, job->output, work[0] ? work : NULL, err);
+    if (r < 0)
+        return r;
+    char *copied = ta_job_folder_file(job->folder, "copied.packets");
+    r = copied ? ta_spool_new(&job->copied, copied, copied_memory, err) : ta_no_memory(err);
+    ta_free(copied);
+    if (r >= 0)
+        r = ta_publish_open(&job->publish, job->output, ta_get_bool(job->settings, TA_SET_overwrite), err);
+    return r;
+}
+
+/* demux ... encode -> mux; sound (side pass) -> encode each track -> mux */
+static int build_flow(ta_job *job, ta_error *err)
+{
+    ta_edge *video = NULL, *ready[TA_MAX_TRACKS + 1], *audio[TA_MAX_TRACKS];
+    int n_ready = 0, n_audio = 0, r = 0;
+    job->flow = ta_flow_new(job->cancel);
+    if (!job->flow)
+        return ta_no_memory(err);
+    if (job->video >= 0)
+        r = ta_video_nodes(job, &video, err);
+    for (int i = 0; i < job->n_tracks && r >= 0; i++) {
+        if (job->tracks[i].copy)
+            continue;
+        ta_edge *wait = ta_flow_packets(job->flow, 1, 0);
+        audio[n_audio] = ta_flow_packets(job->flow, 256, 1u << 20);
+        r = wait && audio[n_audio] ? ta_audio_node(job, &job->tracks[i], wait, audio[n_audio], err)
+                                   : ta_no_memory(err);
+        ready[n_ready++] = wait;
+        n_audio++;
+    }
+    ta_edge *copied = r >= 0 ? ta_flow_packets(job->flow, 1, 0) : NULL;
+    if (r >= 0 && !copied)
+        r = ta_no_memory(err);
+    if (r >= 0)
+        ready[n_ready++] = copied;
+    if (r >= 0)
+        r = ta_side_node(job, ready, n_ready, err);
+    return r < 0 ? r : ta_mux_node(job, video, audio, copied, err);
+}
+
+static int run_flow(ta_job *job, ta_error *err)
+{
+    atomic_store(&job->stage, "restoring");
+    int r = build_flow(job, err);
+    if (r < 0)
+        return r;
+    ta_ticker *ticker = ta_ticker_start(job);
+    r = ta_flow_run(job->flow, err);
+    ta_ticker_stop(&ticker);
+    return r;
+}
+
+/* Facts that the nodes hold are needed by the report; the files must be closed before the check. */
+static int run_all(ta_job *job, ta_error *err)
+{
+    int r = ta_job_plan(job, err);
+    if (r >= 0)
+        r = ta_check_space(job, err);
+    if (r >= 0)
+        r = open_files(job, err);
+    if (r >= 0)
+        r = run_flow(job, err);
+    ta_job_free_nodes(job);
+    if (r < 0)
+        return r;
+    atomic_store(&job->stage, "verifying");
+    r = ta_verify_result(job, ta_publish_temp(job->publish), err);
+    if (r >= 0 && ta_cancelled(job->cancel))
+        r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
+    return r < 0 ? r : ta_publish_commit(&job->publish, err);
+}
+
+static void note_findings(ta_job *job)
+{
+    for (int i = 0; i < job->n_tracks; i++) {
+        const ta_track *t = &job->tracks[i];
+        if (t->copy || t->dropped)
+            continue;
+        if (t->advice[0])
+            ta_job_note(job, "stream %d: %s", t->source, t->advice);
+        if (t->gaps)
+            ta_job_note(job, "stream %d: %llu holes in the sound were filled with silence (%.2f s)", t->source,
+                        (unsigned long long)t->gaps,
+                        (double)t->gap_samples / TA_MAX(t->target.format.sample_rate, 1));
+        if (ta_get_bool(job->settings, TA_SET_normalize) || t->gain.peak_limited)
+            ta_log(TA_LOG_INFO, "sound", "stream %d: %s", t->source, t->gain.reason);
+    }
+    if (atomic_load(&job->decode_errors))
+        ta_job_note(job, "%llu video packets could not be decoded", (unsigned long long)job->decode_errors);
+    if (atomic_load(&job->counts.gaps))
+        ta_job_note(job, "the picture has %llu gaps in time; they were kept",
+                    (unsigned long long)atomic_load(&job->counts.gaps));
+}
+
+int ta_job_run(ta_job *job, ta_error *err)
+{
+    ta_error own = { 0 };
+    err = err ? err : &own;
+    int64_t cpu = ta_process_cpu_us();
+    job->start_time = ta_now_us();
+    int r = run_all(job, err);
+    job->wall_seconds = (double)(ta_now_us() - job->start_time) / 1e6;
+    job->cpu_seconds = (double)(ta_process_cpu_us() - cpu) / 1e6;
+    if (r >= 0) {
+        note_findings(job);
+        r = ta_get_bool(job->settings, TA_SET_sidecar) ? ta_write_sidecar(job, err) : 0;
+    }
+    ta_publish_abort(&job->publish);
+    for (int i = 0; i < job->n_tracks; i++)
+        ta_spool_free(&job->tracks[i].pcm);
+    ta_spool_free(&job->copied);
+    ta_job_folder_close(&job->folder, ta_get_bool(job->settings, TA_SET_keep_temp));
+    return r;
+}

@@ -1,0 +1,89 @@
+/* Where the output goes: a file, or a folder and a template. */
+#include <unistd.h>
+
+#include "restore/internal.h"
+
+static void add_placeholder(ta_buf *b, const ta_job *job, const char *name, size_t len)
+{
+    if (len == 4 && strncmp(name, "name", 4) == 0) {
+        char *stem = ta_path_stem(job->input);
+        ta_buf_add(b, stem ? stem : "output");
+        ta_free(stem);
+    } else if (len == 6 && strncmp(name, "preset", 6) == 0) {
+        char *stem = ta_path_stem(ta_get_text(job->settings, TA_SET_preset));
+        ta_buf_add(b, stem ? stem : "");
+        ta_free(stem);
+    } else if (len == 6 && strncmp(name, "height", 6) == 0) {
+        ta_buf_addf(b, "%d", job->video >= 0 ? job->link_out.video.height : 0);
+    } else {
+        ta_buf_addf(b, "{%.*s}", (int)len, name);
+    }
+}
+
+/* "{name}-restored" + ".mkv" */
+static char *fill_template(const ta_job *job)
+{
+    ta_buf b = { 0 };
+    const char *t = ta_get_text(job->settings, TA_SET_output_template);
+    while (*t) {
+        const char *end = *t == '{' ? strchr(t, '}') : NULL;
+        if (end) {
+            add_placeholder(&b, job, t + 1, (size_t)(end - t - 1));
+            t = end + 1;
+        } else {
+            ta_buf_addn(&b, t++, 1);
+        }
+    }
+    ta_buf_addf(&b, ".%s", job->container->name);
+    return ta_buf_take(&b);
+}
+
+static char *folder_of(const ta_job *job)
+{
+    if (job->output_arg)
+        return ta_strdup(job->output_arg);
+    return ta_path_dir(job->input);
+}
+
+static int check_writable(const char *output, ta_error *err)
+{
+    char *dir = ta_path_dir(output);
+    int r = dir ? 0 : ta_no_memory(err);
+    if (r >= 0 && !ta_is_dir(dir)) {
+        ta_fail(err, TA_ERR_CANTCREATE, "the folder '%s' does not exist", dir);
+        r = ta_hint(err, "create it, or name another output with -o");
+    } else if (r >= 0 && access(dir, W_OK | X_OK) != 0) {
+        ta_fail(err, TA_ERR_CANTCREATE, "no file can be created in the folder '%s'", dir);
+        r = ta_hint(err, "change its permissions, or name another output with -o");
+    }
+    ta_free(dir);
+    return r;
+}
+
+static int check_target(const ta_job *job, ta_error *err)
+{
+    if (ta_same_file(job->input, job->output)) {
+        ta_fail(err, TA_ERR_USAGE, "the output '%s' is the input: a source is never changed", job->output);
+        return ta_hint(err, "name another output with -o");
+    }
+    if (access(job->output, F_OK) == 0 && !ta_get_bool(job->settings, TA_SET_overwrite) &&
+        !ta_get_bool(job->settings, TA_SET_dry_run)) {
+        ta_fail(err, TA_ERR_CANTCREATE, "the output '%s' exists already", job->output);
+        return ta_hint(err, "name another output, or allow it to be replaced with --overwrite");
+    }
+    return check_writable(job->output, err);
+}
+
+int ta_plan_output(ta_job *job, ta_error *err)
+{
+    const char *arg = job->output_arg;
+    if (arg && !ta_is_dir(arg) && !ta_ends(arg, "/")) {
+        job->output = ta_strdup(arg);
+    } else {
+        char *name = fill_template(job), *dir = folder_of(job);
+        job->output = name && dir ? ta_path_join(dir, name) : NULL;
+        ta_free(name);
+        ta_free(dir);
+    }
+    return job->output ? check_target(job, err) : ta_no_memory(err);
+}

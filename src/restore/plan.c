@@ -1,0 +1,188 @@
+/* The plan: what the input is, what will be done to it, and where it goes. Nothing is written here. */
+#include <stdlib.h>
+
+#include "restore/internal.h"
+
+void ta_job_note(ta_job *job, const char *fmt, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    ta_buf_addf(&job->notes, "%s\n", line);
+    ta_log(TA_LOG_WARN, "restore", "%s", line);
+}
+
+/* The true frame rate of field or frame material; libav's guess is the field rate for some interlaced streams. */
+static void settle_rate(ta_job *job)
+{
+    ta_video_format *v = &job->source.video;
+    const AVStream *st = ta_input_context(job->in)->streams[job->video];
+    if (job->scan.scan == TA_SCAN_PROGRESSIVE)
+        return;
+    AVRational avg = st->avg_frame_rate;
+    if (avg.num > 0 && av_cmp_q(v->frame_rate, av_mul_q(avg, (AVRational){ 3, 2 })) > 0)
+        v->frame_rate = avg;
+}
+
+static void colour_from_settings(ta_job *job)
+{
+    static const struct {
+        const char *name;
+        enum AVColorPrimaries primaries;
+        enum AVColorTransferCharacteristic transfer;
+        enum AVColorSpace matrix;
+    } spaces[] = {
+        { "bt601-525", AVCOL_PRI_SMPTE170M, AVCOL_TRC_SMPTE170M, AVCOL_SPC_SMPTE170M },
+        { "bt601-625", AVCOL_PRI_BT470BG, AVCOL_TRC_SMPTE170M, AVCOL_SPC_BT470BG },
+        { "bt709", AVCOL_PRI_BT709, AVCOL_TRC_BT709, AVCOL_SPC_BT709 },
+        { "bt2020", AVCOL_PRI_BT2020, AVCOL_TRC_BT2020_10, AVCOL_SPC_BT2020_NCL },
+    };
+    ta_video_format *v = &job->source.video;
+    for (size_t i = 0; i < TA_COUNT(spaces); i++)
+        if (ta_get_is(job->settings, TA_SET_colour_space, spaces[i].name)) {
+            v->primaries = spaces[i].primaries;
+            v->transfer = spaces[i].transfer;
+            v->matrix = spaces[i].matrix;
+        }
+    if (ta_get_is(job->settings, TA_SET_colour_range, "full"))
+        v->range = AVCOL_RANGE_JPEG;
+    if (ta_get_is(job->settings, TA_SET_colour_range, "limited"))
+        v->range = AVCOL_RANGE_MPEG;
+}
+
+static void note_colour(ta_job *job)
+{
+    char text[128] = "";
+    if (ta_guess_colour(&job->source.video, text))
+        ta_job_note(job, "%s (--colour-space sets it)", text);
+}
+
+static void field_order_from_settings(ta_job *job)
+{
+    const ta_settings *s = job->settings;
+    ta_picture_source *p = &job->source;
+    if (ta_get_is(s, TA_SET_field_order, "auto"))
+        return;
+    bool progressive = ta_get_is(s, TA_SET_field_order, "progressive");
+    p->order = progressive                                 ? TA_FIELDS_PROGRESSIVE
+               : ta_get_is(s, TA_SET_field_order, "tff")   ? TA_FIELDS_TFF
+                                                           : TA_FIELDS_BFF;
+    if (progressive)
+        p->scan = TA_SCAN_PROGRESSIVE;
+    else if (p->scan == TA_SCAN_PROGRESSIVE || p->scan == TA_SCAN_MIXED)
+        p->scan = TA_SCAN_INTERLACED;
+}
+
+static int look_at_video(ta_job *job, ta_error *err)
+{
+    ta_picture_source *p = &job->source;
+    ta_input_video_format(job->in, job->video, &p->video);
+    if (p->video.width <= 0 || p->video.height <= 0 || p->video.pix_fmt == AV_PIX_FMT_NONE) {
+        ta_fail(err, TA_ERR_DATA, "'%s': the video stream can't be decoded (no picture found)", job->input);
+        return ta_hint(err, "the file may be cut off or of a codec that this libav lacks; try `ffprobe` on it");
+    }
+    int r = ta_scan_file(job->input, job->video, job->cancel, &job->scan, err);
+    if (r < 0)
+        return r;
+    p->rotation = ta_input_rotation(job->in, job->video);
+    p->scan = job->scan.scan;
+    p->order = job->scan.order;
+    p->vfr = job->scan.vfr;
+    memcpy(p->crop, job->scan.crop, sizeof p->crop);
+    field_order_from_settings(job);
+    settle_rate(job);
+    colour_from_settings(job);
+    note_colour(job);
+    if (job->scan.reason[0])
+        ta_log(TA_LOG_INFO, "scan", "%s", job->scan.reason);
+    return 0;
+}
+
+static int plan_range(ta_job *job, ta_error *err)
+{
+    int64_t first = ta_input_start_us(job->in), length = ta_input_duration_us(job->in);
+    int64_t start = ta_get_int(job->settings, TA_SET_start), end = ta_get_int(job->settings, TA_SET_end);
+    if (start > 0 && length > 0 && start >= length) {
+        char from[24], all[24];
+        ta_fail(err, TA_ERR_USAGE, "--start %s is behind the end of '%s' (%s)", ta_print_time(start, from), job->input,
+                ta_print_time(length, all));
+        return ta_hint(err, "choose an earlier start");
+    }
+    job->start_us = first + TA_MAX(start, 0);
+    job->end_us = end >= 0 ? first + end : INT64_MAX;
+    job->zero_us = job->start_us;
+    int64_t last = length > 0 ? TA_MIN(first + length, job->end_us) : job->end_us;
+    job->duration_us = last == INT64_MAX ? -1 : last - job->start_us;
+    return 0;
+}
+
+static void link_of_source(ta_job *job)
+{
+    ta_video_format v = job->source.video;
+    v.time_base = ta_input_context(job->in)->streams[job->video]->time_base;
+    v.fields = job->source.order;
+    job->link_in = (ta_link){ .type = AVMEDIA_TYPE_VIDEO, .video = v };
+}
+
+static int plan_picture(ta_job *job, ta_error *err)
+{
+    ta_buf notes = { 0 };
+    const char *work = ta_get_text(job->settings, TA_SET_work_dir);
+    if (!work[0])
+        work = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    enum AVPixelFormat fmt = ta_plan_pix_fmt(job, err);
+    if (fmt == AV_PIX_FMT_NONE)
+        return err->code;
+    int r = ta_picture_plan(job->settings, &job->source, fmt, work, &job->counts, &job->chain, &notes, err);
+    if (r >= 0 && notes.data)
+        for (char *line = notes.data, *next; line && *line; line = next) {
+            next = strchr(line, '\n');
+            if (next)
+                *next++ = '\0';
+            ta_job_note(job, "%s", line);
+        }
+    ta_buf_free(&notes);
+    if (r < 0)
+        return r;
+    link_of_source(job);
+    for (int i = 0; i < job->chain.count; i++) {
+        int threads = (int)ta_get_int(job->settings, TA_SET_threads);
+        job->chain.stages[i]->threads = threads ? threads : TA_MAX(ta_cpu_count() / 2, 1);
+    }
+    return ta_chain_configure(&job->chain, &job->link_in, &job->link_out, err);
+}
+
+static int plan_all(ta_job *job, ta_error *err)
+{
+    int r = ta_input_open(&job->in, job->input, job->cancel, err);
+    if (r < 0)
+        return r;
+    job->video = ta_input_video(job->in);
+    r = ta_container_choose(job->settings, job->output_arg, &job->container, err);
+    if (r >= 0)
+        r = plan_range(job, err);
+    if (r >= 0 && job->video >= 0)
+        r = look_at_video(job, err);
+    if (r >= 0 && job->video >= 0)
+        r = plan_picture(job, err);
+    if (r >= 0 && job->video >= 0)
+        r = ta_plan_encoding(job, err);
+    if (r >= 0)
+        r = ta_plan_audio(job, err);
+    if (r >= 0)
+        r = ta_plan_output(job, err);
+    return r;
+}
+
+int ta_job_plan(ta_job *job, ta_error *err)
+{
+    ta_error own = { 0 };
+    err = err ? err : &own;
+    if (job->planned)
+        return 0;
+    int r = plan_all(job, err);
+    job->planned = r >= 0;
+    return r;
+}

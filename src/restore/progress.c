@@ -1,0 +1,145 @@
+/* Progress: a timer looks at the flow's counters twice a second; nothing is formatted or locked on the frame path. */
+#include <pthread.h>
+#include <time.h>
+
+#include "restore/internal.h"
+
+enum { PERIOD_MS = 500, MAX_NODES = 64 };
+
+struct ta_ticker {
+    ta_job *job;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards stop */
+    pthread_cond_t wake;
+    bool stop;
+    char stages[512];
+    ta_flow_node_stats last[MAX_NODES];
+    int64_t last_time, last_frames, last_done;
+    double rate; /* fraction a second, smoothed */
+};
+
+/* Which thread is the bottleneck: the share of the last period that each was working. */
+static void describe_stages(ta_ticker *t, int64_t period)
+{
+    ta_flow_node_stats now[MAX_NODES];
+    int n = ta_flow_stats(t->job->flow, now, MAX_NODES);
+    size_t used = 0;
+    t->stages[0] = '\0';
+    for (int i = 0; i < n && used < sizeof t->stages - 64; i++) {
+        int64_t busy = now[i].busy_us - t->last[i].busy_us;
+        int percent = (int)TA_CLAMP(busy * 100 / TA_MAX(period, 1), 0, 100);
+        if (percent >= 3)
+            used += (size_t)snprintf(t->stages + used, sizeof t->stages - used, "%s%s %d %%", used ? " · " : "",
+                                     now[i].name, percent);
+        t->last[i] = now[i];
+    }
+}
+
+/* The share of the job that is done: the video's when there is one, the sound's otherwise. */
+static double fraction_done(const ta_job *job)
+{
+    if (job->duration_us <= 0)
+        return 0;
+    int64_t done = job->video >= 0 ? atomic_load(&job->done_us)
+                                   : (atomic_load(&job->side_us) + atomic_load(&job->done_us)) / 2;
+    return TA_CLAMP((double)done / (double)job->duration_us, 0, 1);
+}
+
+/* The time left, from the whole run so far, drawn towards the recent pace as the job goes on. */
+static double time_left(ta_ticker *t, double fraction, double elapsed)
+{
+    if (fraction < 0.005 || elapsed < 1)
+        return -1;
+    double overall = fraction / elapsed;
+    double recent = t->rate > 0 ? t->rate : overall;
+    return (1 - fraction) / (0.7 * overall + 0.3 * recent);
+}
+
+static void report(ta_ticker *t, bool last)
+{
+    ta_job *job = t->job;
+    int64_t now = ta_now_us(), period = TA_MAX(now - t->last_time, 1);
+    int64_t frames = (int64_t)atomic_load(&job->frames_in), done = atomic_load(&job->done_us);
+    double fraction = last ? 1 : fraction_done(job), elapsed = (double)(now - job->start_time) / 1e6;
+    double step = job->duration_us > 0 ? (double)(done - t->last_done) / (double)job->duration_us : 0;
+    double pace = step / ((double)period / 1e6);
+    t->rate = t->rate > 0 ? 0.9 * t->rate + 0.1 * pace : pace;
+    describe_stages(t, period);
+    ta_progress p = {
+        .fraction = fraction,
+        .fps = (double)(frames - t->last_frames) * 1e6 / (double)period,
+        .speed = (double)(done - t->last_done) / (double)period,
+        .eta_seconds = last ? 0 : time_left(t, fraction, elapsed),
+        .frames_in = frames,
+        .frames_out = (int64_t)atomic_load(&job->frames_out),
+        .stage = atomic_load(&job->stage),
+        .stages = t->stages,
+    };
+    t->last_time = now;
+    t->last_frames = frames;
+    t->last_done = done;
+    job->on_progress(job->progress_opaque, &p);
+}
+
+static bool wait_period(ta_ticker *t)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += PERIOD_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&t->lock);
+    int r = 0;
+    while (!t->stop && r == 0)
+        r = pthread_cond_timedwait(&t->wake, &t->lock, &until);
+    bool stop = t->stop;
+    pthread_mutex_unlock(&t->lock);
+    return !stop;
+}
+
+static void *tick(void *arg)
+{
+    ta_ticker *t = arg;
+    while (wait_period(t))
+        report(t, false);
+    return NULL;
+}
+
+ta_ticker *ta_ticker_start(ta_job *job)
+{
+    if (!job->on_progress)
+        return NULL;
+    ta_ticker *t = ta_alloc(sizeof *t);
+    if (!t)
+        return NULL;
+    t->job = job;
+    t->last_time = ta_now_us();
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pthread_create(&t->thread, NULL, tick, t) != 0) {
+        pthread_mutex_destroy(&t->lock);
+        pthread_cond_destroy(&t->wake);
+        ta_freep(&t);
+    }
+    return t;
+}
+
+void ta_ticker_stop(ta_ticker **pt)
+{
+    ta_ticker *t = *pt;
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->lock);
+    t->stop = true;
+    pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->lock);
+    pthread_join(t->thread, NULL);
+    report(t, !ta_cancelled(t->job->cancel));
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->wake);
+    ta_freep(pt);
+}

@@ -1,0 +1,116 @@
+/* The sidecar: what was done, to what, with which result; a JSON file beside the output. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "restore/internal.h"
+
+static const char *const scan_names[] = { "progressive", "interlaced", "mixed", "soft telecine", "hard telecine" };
+static const char *const order_names[] = { "unknown", "progressive", "tff", "bff" };
+static const char *const fault_names[] = { "none", "left only", "right only", "out of phase", "dual mono" };
+
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(round(x * 100) / 100) : json_null();
+}
+
+static json_t *loudness_json(const ta_loudness *l)
+{
+    return json_pack("{s:o, s:o, s:o}", "integrated_lufs", number(l->integrated), "range_lu", number(l->range),
+                     "true_peak_dbtp", number(l->true_peak));
+}
+
+static json_t *track_json(const ta_track *t)
+{
+    if (t->copy)
+        return json_pack("{s:i, s:s}", "source_stream", t->source, "action", "copied");
+    if (t->dropped)
+        return json_pack("{s:i, s:s}", "source_stream", t->source, "action", "left out: empty");
+    double rate = TA_MAX(t->target.format.sample_rate, 1);
+    return json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:I, s:I, s:s}", "source_stream", t->source,
+                     "action", "encoded", "codec", t->codec, "loudness_before", loudness_json(&t->before),
+                     "loudness_finished_chain", loudness_json(&t->after), "gain_db", number(t->gain.gain_db),
+                     "gain_reason", t->gain.reason, "gaps", (json_int_t)t->gaps, "gap_seconds",
+                     number((double)t->gap_samples / rate), "overlaps", (json_int_t)t->overlaps, "decode_errors",
+                     (json_int_t)t->decode_errors, "channel_fault", fault_names[t->fault]);
+}
+
+static json_t *lines(const char *text)
+{
+    json_t *list = json_array();
+    while (text && *text) {
+        size_t n = strcspn(text, "\n");
+        json_array_append_new(list, json_stringn(text, n));
+        text += n + (text[n] == '\n');
+    }
+    return list;
+}
+
+static json_t *source_json(const ta_job *job)
+{
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I}", "path", job->input, "sha256", job->source_sha256, "bytes",
+                          (json_int_t)TA_MAX(ta_file_size(job->input), 0), "time_discontinuities",
+                          (json_int_t)job->input_stats.discontinuities, "damaged_packets",
+                          (json_int_t)job->input_stats.corrupt);
+    if (job->video < 0)
+        return o;
+    const ta_video_format *v = &job->source.video;
+    json_object_set_new(o, "video", json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:I, s:I}", "width", v->width, "height",
+                                              v->height, "pixel_format", av_get_pix_fmt_name(v->pix_fmt), "scan",
+                                              scan_names[job->source.scan], "field_order",
+                                              order_names[job->source.order], "scan_reason", job->scan.reason,
+                                              "frames", (json_int_t)job->frames_in, "decode_errors",
+                                              (json_int_t)job->decode_errors));
+    return o;
+}
+
+static json_t *stages_json(const ta_job *job)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < job->chain.count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "stage", job->chain.stages[i]->name, "does",
+                                              job->chain.stages[i]->spec));
+    return list;
+}
+
+static json_t *sidecar_json(const ta_job *job)
+{
+    char now[24];
+    char *settings = ta_settings_json(job->settings, false);
+    json_t *tracks = json_array();
+    for (int i = 0; i < job->n_tracks; i++)
+        json_array_append_new(tracks, track_json(&job->tracks[i]));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:o, s:{s:s, s:s, s:I, s:f, s:I, s:o}, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:{s:f, s:f}}",
+        "made_by", ta_version(), "finished", ta_print_utc(ta_wall_us(), now), "source", source_json(job), "output",
+        "path", ta_path_base(job->output), "sha256", job->output_sha256, "bytes", (json_int_t)job->output_bytes,
+        "duration", (double)job->output_duration_us / 1e6, "frames", (json_int_t)job->frames_out, "streams",
+        job->stream_hashes ? json_loads(job->stream_hashes, 0, NULL) : json_array(), "tracks", tracks, "stages",
+        stages_json(job), "picture", "frames_shown_twice", (json_int_t)job->counts.shown_twice, "frames_dropped",
+        (json_int_t)job->counts.dropped, "gaps", (json_int_t)job->counts.gaps, "captions_in",
+        (json_int_t)job->counts.captions_in, "captions_out", (json_int_t)job->counts.captions_out, "settings",
+        settings ? json_loads(settings, 0, NULL) : json_null(), "warnings", lines(job->notes.data), "time",
+        "wall_seconds", job->wall_seconds, "cpu_seconds", job->cpu_seconds);
+    ta_settings_free_text(settings);
+    if (o) {
+        json_t *versions = json_pack("{s:s, s:i, s:i, s:i}", "terminalai", ta_version(), "libavcodec",
+                                     (int)avcodec_version(), "libavformat", (int)avformat_version(), "libavutil",
+                                     (int)avutil_version());
+        json_object_set_new(o, "versions", versions);
+    }
+    return o;
+}
+
+int ta_write_sidecar(ta_job *job, ta_error *err)
+{
+    char *path = ta_format("%s.json", job->output);
+    json_t *doc = sidecar_json(job);
+    char *text = doc ? json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    int r = path && text ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
+    if (r < 0)
+        ta_wrap(err, "the output '%s' is complete, but its sidecar is not", job->output);
+    free(text);
+    json_decref(doc);
+    ta_free(path);
+    return r;
+}
