@@ -51,7 +51,8 @@ void ta_error_clear(ta_error *err);
 int ta_fail(ta_error *err, ta_status code, const char *fmt, ...) TA_PRINTF(3, 4);
 
 /* Puts a context in front of the chain ("tape.mpg, stream 1, at 00:01:02.500") and returns the code of `err`. When
- * the chain is full the context next to the root is dropped. With `err` NULL returns the code of this thread's last ta_fail. */
+ * the chain is full the context next to the root is dropped. With `err` NULL returns the code of this thread's last
+ * ta_fail. */
 int ta_wrap(ta_error *err, const char *fmt, ...) TA_PRINTF(2, 3);
 
 /* Says what to do about it. An earlier hint is kept when `fmt` is NULL, else replaced. Returns the code of `err`;

@@ -85,38 +85,31 @@ static char *make_path(const char *output, const char *work_dir)
     return path;
 }
 
-/* Makes the folder and takes its lock. TA_ERR_NOINPUT when the folder went away in between. */
-static int take_lock(const char *path, const char *lock_path, ta_lock **lock, bool *busy, ta_error *err)
+/* Makes the folder and takes its lock. *why is the errno of a failure; ENOENT when the folder went away meanwhile. */
+static int take_lock(const char *path, const char *lock_path, ta_lock **lock, int *why, ta_error *err)
 {
     struct stat st;
 
+    *why = 0;
     if (mkdir(path, 0777) && errno != EEXIST)
         return ta_fail_errno(err, errno, true, "can't create the job folder", path);
-    if (lstat(path, &st))
-        return TA_ERR_NOINPUT;
-    if (!S_ISDIR(st.st_mode))
+    if (!lstat(path, &st) && !S_ISDIR(st.st_mode))
         return ta_fail(err, TA_ERR_CANTCREATE, "'%s' is in the way: it should be a folder", path);
-    int ret = ta_lock_try(lock, lock_path, busy, err);
-    if (ret == TA_ERR_CANTCREATE && lstat(path, &st))
-        return TA_ERR_NOINPUT;
-    return ret;
+    return ta_lock_try(lock, lock_path, why, err);
 }
 
 static int lock_folder(ta_job_folder *f, const char *output, ta_error *err)
 {
     char *lock_path = ta_path_join(f->path, LOCK_NAME);
-    int ret = TA_ERR_NOINPUT;
-    bool busy = false;
+    int ret = 0, why = ENOENT;
 
     if (!lock_path)
         return ta_no_memory(err);
     /* Another run may be removing the folder; then it is made again. */
-    for (int i = 0; i < TRIES && ret == TA_ERR_NOINPUT; i++)
-        ret = take_lock(f->path, lock_path, &f->lock_file, &busy, err);
-    if (ret == TA_ERR_NOINPUT)
-        ret = ta_fail(err, TA_ERR_AGAIN, "the job folder '%s' is removed again and again", f->path);
-    if (busy) {
-        ta_fail(err, TA_ERR_AGAIN, "another run works on this output: '%s'", output);
+    for (int i = 0; i < TRIES && why == ENOENT; i++)
+        ret = take_lock(f->path, lock_path, &f->lock_file, &why, err);
+    if (why == EWOULDBLOCK || why == ENOENT) {
+        ret = ta_fail(err, TA_ERR_AGAIN, "another run works on this output: '%s'", output);
         ta_hint(err, "wait until it has ended, or give this output another name");
     }
     /* The time of the last use, for ta_job_folder_clean_stale. */

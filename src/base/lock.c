@@ -19,12 +19,13 @@ static bool still_there(int fd, const char *path)
     return !fstat(fd, &ours) && !stat(path, &named) && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
-static int lock_file(const char *path, bool *busy, ta_error *err)
+/* Opens and locks the file. The descriptor, or -1 and errno. */
+static int lock_file(const char *path)
 {
     for (;;) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (fd < 0)
-            return ta_fail_errno(err, errno, true, "can't open the lock", path);
+            return -1;
         int ret;
         do
             ret = flock(fd, LOCK_EX | LOCK_NB);
@@ -34,35 +35,36 @@ static int lock_file(const char *path, bool *busy, ta_error *err)
             return fd;
         int why = errno;
         close(fd);
-        *busy = ret && why == EWOULDBLOCK;
-        if (*busy)
-            return ta_fail(err, TA_ERR_AGAIN, "'%s' is locked by another process", path);
+        errno = why;
         if (ret)
-            return ta_fail_errno(err, why, true, "can't lock", path);
+            return -1;
     }
 }
 
-int ta_lock_try(ta_lock **lock, const char *path, bool *busy, ta_error *err)
+int ta_lock_try(ta_lock **lock, const char *path, int *why, ta_error *err)
 {
     *lock = NULL;
-    *busy = false;
+    *why = ENOMEM;
     ta_lock *l = ta_alloc(sizeof(*l));
     if (!l)
         return ta_no_memory(err);
-    l->fd = lock_file(path, busy, err);
-    if (l->fd < 0) {
-        int ret = l->fd;
-        ta_free(l);
-        return ret;
+    l->fd = lock_file(path);
+    if (l->fd >= 0) {
+        *lock = l;
+        *why = 0;
+        return 0;
     }
-    *lock = l;
-    return 0;
+    *why = errno;
+    ta_free(l);
+    if (*why == EWOULDBLOCK)
+        return ta_fail(err, TA_ERR_AGAIN, "'%s' is locked by another process", path);
+    return ta_fail_errno(err, *why, true, "can't lock", path);
 }
 
 int ta_lock_take(ta_lock **lock, const char *path, ta_error *err)
 {
-    bool busy;
-    return ta_lock_try(lock, path, &busy, err);
+    int why;
+    return ta_lock_try(lock, path, &why, err);
 }
 
 void ta_lock_drop(ta_lock **lock)

@@ -2,11 +2,9 @@
 #ifndef TA_BASE_LOCK_H
 #define TA_BASE_LOCK_H
 
-#include <stdbool.h>
-
 #include "base/files.h"
 
-/* ta_lock_take that sets *busy when somebody else holds the lock. */
-int ta_lock_try(ta_lock **lock, const char *path, bool *busy, ta_error *err);
+/* ta_lock_take that sets *why to the errno of a failure: EWOULDBLOCK when somebody else holds the lock. */
+int ta_lock_try(ta_lock **lock, const char *path, int *why, ta_error *err);
 
 #endif

@@ -42,20 +42,21 @@ void *ta_alloc(size_t size)
 
 void *ta_array(size_t count, size_t size)
 {
-    if (must_fail())
+    size_t bytes;
+
+    /* calloc checks the product too, but sanitizers end the program there. */
+    if (must_fail() || __builtin_mul_overflow(count, size, &bytes))
         return NULL;
-    if (!count || !size)
-        count = size = 1;
-    return calloc(count, size); /* checks the product */
+    return calloc(1, bytes ? bytes : 1);
 }
 
 void *ta_resize(void *old, size_t count, size_t size)
 {
-    if (must_fail())
+    size_t bytes;
+
+    if (must_fail() || __builtin_mul_overflow(count, size, &bytes))
         return NULL;
-    if (!count || !size)
-        count = size = 1;
-    return reallocarray(old, count, size);
+    return realloc(old, bytes ? bytes : 1);
 }
 
 char *ta_strdup(const char *s)
