@@ -148,7 +148,7 @@ static bool is_copied(const ta_job *job, const AVStream *st)
 }
 
 /* Every stream is kept, or it is said why not. */
-int ta_plan_audio(ta_job *job, ta_error *err)
+int ta_job_plan_audio(ta_job *job, ta_error *err)
 {
     AVFormatContext *ctx = ta_input_context(job->in);
     int number = 0, r = 0;

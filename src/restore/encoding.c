@@ -37,7 +37,7 @@ static int hdr_options(ta_job *job, ta_buf *b)
     return b->failed ? -1 : 0;
 }
 
-enum AVPixelFormat ta_plan_pix_fmt(ta_job *job, ta_error *err)
+enum AVPixelFormat ta_job_plan_pix_fmt(ta_job *job, ta_error *err)
 {
     const char *encoder = ta_get_text(job->settings, TA_SET_encoder);
     const char *depth = ta_get_text(job->settings, TA_SET_bit_depth);
@@ -57,7 +57,7 @@ enum AVPixelFormat ta_plan_pix_fmt(ta_job *job, ta_error *err)
     return fmt;
 }
 
-int ta_plan_encoding(ta_job *job, ta_error *err)
+int ta_job_plan_encoding(ta_job *job, ta_error *err)
 {
     const ta_settings *s = job->settings;
     ta_video_encoding *v = &job->encoding;

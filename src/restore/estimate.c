@@ -123,7 +123,7 @@ static double audio_bytes(const ta_job *job)
     return bytes;
 }
 
-int ta_plan_estimate(ta_job *job, bool always, ta_error *err)
+int ta_job_plan_estimate(ta_job *job, bool always, ta_error *err)
 {
     double cpu = 0, bytes = 0, frames = source_frames(job);
     double rate = job->link_out.video.frame_rate.num > 0 ? av_q2d(job->link_out.video.frame_rate) : 60;
@@ -143,7 +143,7 @@ int ta_plan_estimate(ta_job *job, bool always, ta_error *err)
 
 int ta_check_space(ta_job *job, ta_error *err)
 {
-    int r = ta_plan_estimate(job, false, err);
+    int r = ta_job_plan_estimate(job, false, err);
     if (r < 0)
         return r;
     if (job->estimate_seconds > 24 * 3600 && !ta_get_bool(job->settings, TA_SET_yes)) {
@@ -167,7 +167,7 @@ int ta_job_estimate(ta_job *job, int always, double *seconds, int64_t *bytes, ta
     ta_error own = { 0 };
     int r = ta_job_plan(job, err ? err : &own);
     if (r >= 0)
-        r = ta_plan_estimate(job, always, err ? err : &own);
+        r = ta_job_plan_estimate(job, always, err ? err : &own);
     *seconds = job->estimate_seconds;
     *bytes = job->estimate_bytes;
     return r;

@@ -97,11 +97,11 @@ struct ta_job {
 void ta_job_note(ta_job *job, const char *fmt, ...) TA_PRINTF(2, 3);
 
 /* plan.c's parts */
-int ta_plan_output(ta_job *job, ta_error *err);            /* output.c */
-int ta_plan_encoding(ta_job *job, ta_error *err);          /* encoding.c */
-enum AVPixelFormat ta_plan_pix_fmt(ta_job *job, ta_error *err);
-int ta_plan_audio(ta_job *job, ta_error *err);             /* audio.c */
-int ta_plan_estimate(ta_job *job, bool measure, ta_error *err); /* estimate.c */
+int ta_job_plan_output(ta_job *job, ta_error *err);            /* output.c */
+int ta_job_plan_encoding(ta_job *job, ta_error *err);          /* encoding.c */
+enum AVPixelFormat ta_job_plan_pix_fmt(ta_job *job, ta_error *err);
+int ta_job_plan_audio(ta_job *job, ta_error *err);             /* audio.c */
+int ta_job_plan_estimate(ta_job *job, bool measure, ta_error *err); /* estimate.c */
 int ta_check_space(ta_job *job, ta_error *err);
 
 /* Nodes of the flow, each with its state. */

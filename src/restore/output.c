@@ -74,7 +74,7 @@ static int check_target(const ta_job *job, ta_error *err)
     return check_writable(job->output, err);
 }
 
-int ta_plan_output(ta_job *job, ta_error *err)
+int ta_job_plan_output(ta_job *job, ta_error *err)
 {
     const char *arg = job->output_arg;
     if (arg && !ta_is_dir(arg) && !ta_ends(arg, "/")) {

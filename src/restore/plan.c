@@ -132,7 +132,7 @@ static int plan_picture(ta_job *job, ta_error *err)
     const char *work = ta_get_text(job->settings, TA_SET_work_dir);
     if (!work[0])
         work = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    enum AVPixelFormat fmt = ta_plan_pix_fmt(job, err);
+    enum AVPixelFormat fmt = ta_job_plan_pix_fmt(job, err);
     if (fmt == AV_PIX_FMT_NONE)
         return err->code;
     int r = ta_picture_plan(job->settings, &job->source, fmt, work, &job->counts, &job->chain, &notes, err);
@@ -168,11 +168,11 @@ static int plan_all(ta_job *job, ta_error *err)
     if (r >= 0 && job->video >= 0)
         r = plan_picture(job, err);
     if (r >= 0 && job->video >= 0)
-        r = ta_plan_encoding(job, err);
+        r = ta_job_plan_encoding(job, err);
     if (r >= 0)
-        r = ta_plan_audio(job, err);
+        r = ta_job_plan_audio(job, err);
     if (r >= 0)
-        r = ta_plan_output(job, err);
+        r = ta_job_plan_output(job, err);
     return r;
 }
 
