@@ -18,7 +18,7 @@ WORDS = [re.escape(host) for host in HOSTS] + [
     "rigid-" + "nerve", "land" + r"\.sh", "BRIEF" + r"\.md"]
 FORBIDDEN = re.compile("|".join(WORDS), re.I)
 
-C_LIKE, HASH = (".c", ".h", ".def", ".inc"), (".py", ".sh", ".yaml", ".supp")
+C_LIKE, HASH = (".c", ".h", ".def", ".inc"), (".sh", ".yaml", ".supp")
 LONGEST = 120
 
 
@@ -27,6 +27,8 @@ def wants(path, text):
     name = os.path.basename(path)
     if path.endswith(C_LIKE):
         return r"/[*/] ?\S"
+    if path.endswith(".py"):
+        return r'(#![^\n]+\n)?(# \S|""")'
     if text.startswith("#!"):
         return r"#![^\n]+\n# \S"
     if path.endswith(HASH) or name in ("Makefile", ".clang-format", ".clang-tidy", ".editorconfig", "allowed-skips"):
