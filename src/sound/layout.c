@@ -40,6 +40,7 @@ static int relabel(ta_sound_build *b, const AVChannelLayout *layout)
 {
     char name[64];
     ta_buf spec = { 0 };
+    ta_sound_want(b, &spec, av_get_planar_sample_fmt(b->now.sample_fmt)); /* all that the filter takes */
     ta_sound_then(&spec, "channelmap=map=0");
     for (int i = 1; i < layout->nb_channels; i++)
         ta_buf_addf(&spec, "|%d", i);

@@ -2,7 +2,7 @@
  *
  * Order: channel fix, clean-up, layout, drift, rate, sample format. Anything that changes samples works in double
  * precision and ends in 32-bit float, whose 24 bits of mantissa hold more than any tape; a track that nothing is done
- * to keeps its own format, bit by bit. */
+ * to keeps its own samples, bit by bit. */
 #include "sound/internal.h"
 
 static int refuse_missing(const ta_sound_build *b)
@@ -25,13 +25,16 @@ static int check_codec(const ta_sound_build *b)
     return ta_fail(b->err, TA_ERR_SOFTWARE, "the audio codec '%s' is unknown to the sound plan", b->codec);
 }
 
+/* The last stage makes packed samples, as files of sound hold them: float when anything changes them, else the
+ * source's own. */
 static int add_format(ta_sound_build *b)
 {
     bool changed = b->chain->count > 0 || ta_get_bool(b->s, TA_SET_normalize);
-    if (!changed || b->now.sample_fmt == AV_SAMPLE_FMT_FLTP)
+    enum AVSampleFormat fmt = changed ? AV_SAMPLE_FMT_FLT : av_get_packed_sample_fmt(b->now.sample_fmt);
+    if (b->now.sample_fmt == fmt)
         return 0;
     ta_buf spec = { 0 };
-    ta_sound_want(b, &spec, AV_SAMPLE_FMT_FLTP);
+    ta_sound_want(b, &spec, fmt);
     return ta_sound_add(b, "format", &spec);
 }
 

@@ -19,9 +19,10 @@ typedef struct ta_sound_target {
  * our settings ("aac"). TA_ERR_UNAVAILABLE for deepfilternet and demucs in this build.
  *
  * Every stage keeps the picture's time: filters' delays are taken out, and as many samples leave as came in (times
- * 1 + audio-drift / 10^6, and the change of rate). audio-drift stretches about time 0. A track that nothing is done to
- * keeps its sample format; any other ends in planar float, for the encoder (24 bits for flac and pcm) to convert.
- * `notes` (may be NULL) receives a line for each thing that a user should know. Codec "copy": no stages. */
+ * 1 + audio-drift / 10^6, and the change of rate). audio-drift stretches about time 0. The samples leave
+ * packed: in the source's own format, bit by bit, when nothing is done to them, else in float, for the encoder to
+ * convert (to 24 bits for flac and pcm). `notes` (may be NULL) receives a line for each thing that a user should know.
+ * Codec "copy": no stages. */
 int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *codec, ta_chain *chain,
                   ta_sound_target *target, ta_buf *notes, ta_error *err);
 

@@ -30,14 +30,14 @@ static void add_matrix(const ta_sound_build *b, ta_buf *spec, bool prologic, boo
         ta_buf_add(spec, "|SL=0.5*FL+0.2*FR|SR=0.5*FR+0.2*FL");
 }
 
-/* The filter's own bass cut-off is opened to its maximum, beyond any crossover, as ours follows. Returns its latency:
- * half of its window. */
+/* The original's levels, 0.6 for the centre and 0.5 for the bass, as output levels: it gave them as fc_in and lfe_in,
+ * which do nothing for stereo input. The filter's own bass cut-off is opened to its maximum, beyond any crossover, as
+ * ours follows. Returns its latency: half of its window. */
 static int add_surround(ta_sound_build *b, ta_buf *spec, bool seven)
 {
     ta_sound_want(b, spec, AV_SAMPLE_FMT_FLTP);
-    ta_sound_then(spec, "surround=chl_in=stereo:chl_out=%s:win_size=4096:overlap=0.5:fc_in=%.6f:lfe_in=0.5",
-                  seven ? "7.1" : "5.1", 0.6 * ta_sound_centre(b->s) / M_SQRT1_2);
-    ta_buf_add(spec, ":lfe_low=256:lfe_high=512");
+    ta_sound_then(spec, "surround=chl_in=stereo:chl_out=%s:win_size=4096:overlap=0.5", seven ? "7.1" : "5.1");
+    ta_buf_addf(spec, ":fc_out=%.6f:lfe_out=0.5:lfe_low=256:lfe_high=512", 0.6 * ta_sound_centre(b->s) / M_SQRT1_2);
     ta_sound_want(b, spec, AV_SAMPLE_FMT_DBLP);
     return 2048;
 }
