@@ -42,8 +42,8 @@ static ta_colour near_land(const ta_row *r, int x, int depth)
     int warm = 0; /* only even samples have colour */
     if (!(x & 1))
         warm = ta_texture_at(r->s->texture, (x * 256 + r->m->near_pan) / 4, r->line * 90) - 128;
-    return (ta_colour){ (uint8_t)TA_CLAMP(84 + t * 3 / 4 - depth / 12, 18, 230), (uint8_t)(104 - warm / 12),
-                        (uint8_t)(122 + warm / 5) };
+    return (ta_colour){ (uint8_t)TA_CLAMP(86 + t / 2 - depth / 10, 18, 230), (uint8_t)(108 - warm / 16),
+                        (uint8_t)(121 + warm / 9) };
 }
 
 static ta_colour mix(ta_colour a, ta_colour b, int sixteenths)

@@ -1,13 +1,13 @@
-"""Meters: what a finished file really shows and plays, read from its decoded content.
-
-They read the marks of `terminalai sample` (src/sample/scene.h says where they are) in any file made from one, at any
-size. The ffmpeg and ffprobe programs decode, so nothing here depends on the program under test.
-
-    luma      a picture's Y plane as float32, 0..255, rows x columns
-    Geometry  where the marks are in a picture: cropped so, scaled so
-    number    the moment's number, read from the blocks; None when it can't be read for sure
-
-Times are seconds on the file's own time line (container timestamps, not shifted to 0)."""
+# Meters: what a finished file really shows and plays, read from its decoded content.
+#
+# They read the marks of `terminalai sample` (src/sample/scene.h says where they are) in any file made from one, at any
+# size. The ffmpeg and ffprobe programs decode, so nothing here depends on the program under test.
+#
+#     luma      a picture's Y plane as float32, 0..255, rows x columns
+#     Geometry  where the marks are in a picture: cropped so, scaled so
+#     number    the moment's number, read from the blocks; None when it can't be read for sure
+#
+# Times are seconds on the file's own time line (container timestamps, not shifted to 0).
 import dataclasses
 import json
 import re
