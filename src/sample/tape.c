@@ -176,7 +176,7 @@ static void play_chroma(field *f, int i, int start, int which, const uint8_t *sr
     blur(in, CW + 2 * PAD, 7);
     blur(in, CW + 2 * PAD, 5);
     new_grains(f, grain);
-    int shift = TA_CLAMP(-(start + TA_TAPE_CHROMA_SHIFT * 256) >> 9, 1 - PAD, PAD - 2);
+    int shift = TA_CLAMP((256 - start - TA_TAPE_CHROMA_SHIFT * 256) >> 9, 1 - PAD, PAD - 2); /* nearest */
     for (int x = 0; x < CW; x++) {
         int g = x / GRAIN, part = x % GRAIN;
         int n = (grain[g] * (GRAIN - part) + grain[g + 1] * part) / GRAIN;

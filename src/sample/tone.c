@@ -73,7 +73,7 @@ static int hum(const ta_tone *t, int64_t at)
 static int hiss(const ta_tone *t, int64_t at, int channel)
 {
     ta_rng r = ta_rng_seeded(t->seed, 0x50000000u + (uint64_t)at * 2 + (uint64_t)channel);
-    return ta_rng_gauss(&r) * 7 / 10;
+    return ta_rng_gauss(&r);
 }
 
 void ta_tone_worn(const ta_tone *t, int64_t at, int n, int16_t *out)

@@ -2,8 +2,8 @@
  * 0.25 of full scale, 100 ms, alike in both channels, whose first sample is played at the very moment at which the
  * flash begins (see ta_scene_flash_frame: both fall on whole samples).
  *
- * On tape: bandwidth of a linear track (-3 dB near 4.5 kHz, -20 dB near 11 kHz; no delay), mains hum (60 or 50 Hz, its second and third
- * harmonic) at -40 dB, hiss at -50 dB of full scale. */
+ * On tape: the bandwidth of a linear track (-3 dB near 4.5 kHz, -20 dB near 11 kHz; no delay), mains hum (60 or 50 Hz,
+ * its second and third harmonic) at -40 dB, hiss at -47 dB of full scale. */
 #ifndef TA_SAMPLE_TONE_H
 #define TA_SAMPLE_TONE_H
 
