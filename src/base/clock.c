@@ -48,13 +48,13 @@ void ta_sleep_us(int64_t us)
 
 char *ta_print_utc(int64_t wall_us, char *out)
 {
+    char text[80]; /* for what the compiler thinks possible; 23 characters are the most */
     struct tm tm = { 0 };
     time_t s = wall_us / 1000000 - (wall_us % 1000000 < 0);
 
     gmtime_r(&s, &tm);
-    char text[80]; /* for what the compiler thinks possible; 23 characters are the most */
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-             tm.tm_min, tm.tm_sec);
+    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+             tm.tm_hour, tm.tm_min, tm.tm_sec);
     snprintf(out, 24, "%.23s", text);
     return out;
 }

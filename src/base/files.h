@@ -48,12 +48,12 @@ typedef struct ta_lock ta_lock;
 int ta_lock_take(ta_lock **lock, const char *path, ta_error *err);
 void ta_lock_drop(ta_lock **lock);
 
-int ta_mkdirs(const char *path, ta_error *err);      /* mkdir -p, mode 0777 & ~umask */
+int ta_mkdirs(const char *path, ta_error *err); /* mkdir -p, mode 0777 & ~umask */
 /* Never follows symbolic links. A path that doesn't exist is no error. */
 int ta_remove_tree(const char *path, ta_error *err);
-bool ta_same_file(const char *a, const char *b);     /* same device and inode */
+bool ta_same_file(const char *a, const char *b); /* same device and inode */
 bool ta_is_dir(const char *path);
-int64_t ta_file_size(const char *path);              /* -1 when it can't be known */
+int64_t ta_file_size(const char *path); /* -1 when it can't be known */
 /* Free bytes for this user on the file system of `path` or of its nearest existing parent; -1 when unknown. */
 int64_t ta_free_space(const char *path);
 /* Bytes below `path` (a file or a folder), not following links. */
@@ -63,7 +63,7 @@ int64_t ta_tree_size(const char *path);
 char *ta_path_dir(const char *path);
 char *ta_path_stem(const char *path);
 char *ta_path_join(const char *dir, const char *name);
-const char *ta_path_ext(const char *path); /* "mpg" or ""; points into `path` */
+const char *ta_path_ext(const char *path);  /* "mpg" or ""; points into `path` */
 const char *ta_path_base(const char *path); /* behind the last '/' */
 
 /* SHA-256 (FIPS 180-4), streamed. */

@@ -7,13 +7,7 @@
 
 #include "terminalai/error.h"
 
-typedef enum ta_log_level {
-    TA_LOG_ERROR,
-    TA_LOG_WARN,
-    TA_LOG_INFO,
-    TA_LOG_VERBOSE,
-    TA_LOG_DEBUG
-} ta_log_level;
+typedef enum ta_log_level { TA_LOG_ERROR, TA_LOG_WARN, TA_LOG_INFO, TA_LOG_VERBOSE, TA_LOG_DEBUG } ta_log_level;
 
 /* Where lines go. `text` is valid during the call only. Called under the log's lock: must not log. */
 typedef void (*ta_log_sink)(void *opaque, ta_log_level level, const char *where, const char *text);

@@ -347,7 +347,6 @@ void ta_queue_reset(ta_queue *q)
     drop_all(q);
     q->aborted = false;
     q->ended = 0;
-    q->serving = q->next_ticket;
     counters_begin(q);
     STORE(q->depth, 0);
     STORE(q->bytes_now, 0);

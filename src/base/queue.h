@@ -12,9 +12,9 @@ typedef struct ta_queue ta_queue;
 
 typedef struct ta_queue_stats {
     uint64_t pushed, popped;
-    uint64_t bytes;           /* total bytes pushed */
-    int64_t wait_push_us;     /* time writers were blocked: the reader is too slow */
-    int64_t wait_pop_us;      /* time readers were blocked: the writer is too slow */
+    uint64_t bytes;       /* total bytes pushed */
+    int64_t wait_push_us; /* time writers were blocked: the reader is too slow */
+    int64_t wait_pop_us;  /* time readers were blocked: the writer is too slow */
     size_t depth, max_depth;
     size_t bytes_now, max_bytes;
 } ta_queue_stats;

@@ -14,8 +14,8 @@ static int check_free(const ta_space *s, ta_error *err)
 
     if (left < 0 || left >= s->reserve)
         return 0;
-    ta_fail(err, TA_ERR_AGAIN, "only %s are free on the disk of '%s', and %s must stay free",
-            ta_print_size(left, have), s->folder, ta_print_size(s->reserve, want));
+    ta_fail(err, TA_ERR_AGAIN, "only %s are free on the disk of '%s', and %s must stay free", ta_print_size(left, have),
+            s->folder, ta_print_size(s->reserve, want));
     ta_hint(err, "free some space on that disk, or use another one, and run the same command again");
     return TA_ERR_AGAIN;
 }

@@ -104,13 +104,22 @@ bool ta_ends(const char *s, const char *suffix)
     return true;
 }
 
+/* The length that a lead byte announces; 0 for what can't be one. */
+static size_t announced(unsigned char lead)
+{
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xC2 || lead > 0xF4)
+        return 0;
+    return lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
 size_t ta_utf8_char(const char *s, size_t n)
 {
     const unsigned char *u = (const unsigned char *)s;
-    size_t len = u[0] < 0x80 ? 1 : u[0] >= 0xC2 && u[0] < 0xE0 ? 2 : (u[0] & 0xF0) == 0xE0 ? 3
-               : u[0] >= 0xF0 && u[0] < 0xF5 ? 4 : 0;
+    size_t len = n ? announced(u[0]) : 0;
 
-    if (!n || !len || len > n)
+    if (!len || len > n)
         return 0;
     for (size_t i = 1; i < len; i++)
         if ((u[i] & 0xC0) != 0x80)

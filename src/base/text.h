@@ -23,9 +23,9 @@ void ta_buf_free(ta_buf *b);
 /* Hands the string over to the caller (ta_free); "" becomes an empty string, NULL only when an append failed. */
 char *ta_buf_take(ta_buf *b);
 
-bool ta_streq(const char *a, const char *b);      /* NULL equals only NULL */
+bool ta_streq(const char *a, const char *b); /* NULL equals only NULL */
 bool ta_starts(const char *s, const char *prefix);
-bool ta_ends(const char *s, const char *suffix);  /* ASCII case is ignored */
+bool ta_ends(const char *s, const char *suffix); /* ASCII case is ignored */
 
 /* Length of the UTF-8 character that `s` (of `n` bytes) starts with; 0 when it is none (RFC 3629). */
 size_t ta_utf8_char(const char *s, size_t n);

@@ -132,6 +132,14 @@ static void signal_handler_sets(void **state)
     raise(SIGUSR1);
     assert_int_equal(errno, 1234);
     assert_true(ta_cancelled(target));
+    /* Also when the descriptor takes no more: the counter is at its end. */
+    int fd;
+    const uint64_t most = UINT64_MAX - 2;
+    assert_int_equal(ta_cancel_fds(target, &fd, 1), 1);
+    assert_int_equal(write(fd, &most, sizeof(most)), sizeof(most));
+    raise(SIGUSR1);
+    assert_int_equal(errno, 1234);
+    assert_int_equal(readable(target), 1);
     pthread_join(id, &woken);
     assert_ptr_equal(woken, target);
     sigaction(SIGUSR1, &old, NULL);
@@ -189,10 +197,14 @@ static void clocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parents_reach_children), cmocka_unit_test(chain_has_a_limit),
-        cmocka_unit_test(descriptors_become_readable), cmocka_unit_test(wait_keeps_time),
-        cmocka_unit_test(wait_is_woken),          cmocka_unit_test(signal_handler_sets),
-        cmocka_unit_test(sleeps_through_signals), cmocka_unit_test(clocks),
+        cmocka_unit_test(parents_reach_children),
+        cmocka_unit_test(chain_has_a_limit),
+        cmocka_unit_test(descriptors_become_readable),
+        cmocka_unit_test(wait_keeps_time),
+        cmocka_unit_test(wait_is_woken),
+        cmocka_unit_test(signal_handler_sets),
+        cmocka_unit_test(sleeps_through_signals),
+        cmocka_unit_test(clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,11 +128,21 @@ static void exit_codes(void **state)
 {
     static const struct {
         int status, code;
-    } rows[] = { { TA_OK, EX_OK }, { TA_ERR_USAGE, EX_USAGE }, { TA_ERR_DATA, EX_DATAERR },
-                 { TA_ERR_NOINPUT, EX_NOINPUT }, { TA_ERR_UNAVAILABLE, EX_UNAVAILABLE },
-                 { TA_ERR_SOFTWARE, EX_SOFTWARE }, { TA_ERR_CANTCREATE, EX_CANTCREAT }, { TA_ERR_IO, EX_IOERR },
-                 { TA_ERR_AGAIN, EX_TEMPFAIL }, { TA_ERR_NOPERM, EX_NOPERM }, { TA_ERR_CONFIG, EX_CONFIG },
-                 { TA_ERR_CANCELLED, 130 }, { 1, EX_SOFTWARE }, { -1, EX_SOFTWARE }, { -1094995529, EX_SOFTWARE },
+    } rows[] = { { TA_OK, EX_OK },
+                 { TA_ERR_USAGE, EX_USAGE },
+                 { TA_ERR_DATA, EX_DATAERR },
+                 { TA_ERR_NOINPUT, EX_NOINPUT },
+                 { TA_ERR_UNAVAILABLE, EX_UNAVAILABLE },
+                 { TA_ERR_SOFTWARE, EX_SOFTWARE },
+                 { TA_ERR_CANTCREATE, EX_CANTCREAT },
+                 { TA_ERR_IO, EX_IOERR },
+                 { TA_ERR_AGAIN, EX_TEMPFAIL },
+                 { TA_ERR_NOPERM, EX_NOPERM },
+                 { TA_ERR_CONFIG, EX_CONFIG },
+                 { TA_ERR_CANCELLED, 130 },
+                 { 1, EX_SOFTWARE },
+                 { -1, EX_SOFTWARE },
+                 { -1094995529, EX_SOFTWARE },
                  { INT32_MIN, EX_SOFTWARE } };
 
     for (size_t i = 0; i < TA_COUNT(rows); i++) {
@@ -161,10 +171,10 @@ static void version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fills_and_wraps),        cmocka_unit_test(full_chain_keeps_root),
-        cmocka_unit_test(null_and_misuse),        cmocka_unit_test(own_text_as_argument),
-        cmocka_unit_test(cuts_at_characters),     cmocka_unit_test(string_fits_any_buffer),
-        cmocka_unit_test(exit_codes),             cmocka_unit_test(version),
+        cmocka_unit_test(fills_and_wraps),    cmocka_unit_test(full_chain_keeps_root),
+        cmocka_unit_test(null_and_misuse),    cmocka_unit_test(own_text_as_argument),
+        cmocka_unit_test(cuts_at_characters), cmocka_unit_test(string_fits_any_buffer),
+        cmocka_unit_test(exit_codes),         cmocka_unit_test(version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,8 +30,9 @@ static void paths(void **state)
         ta_free(dir);
         ta_free(stem);
     }
-    static const char *const joins[][3] = { { "a", "b", "a/b" }, { "a/", "b", "a/b" }, { "", "b", "b" },
-                                            { "/", "b", "/b" }, { "a", "/b", "/b" } };
+    static const char *const joins[][3] = {
+        { "a", "b", "a/b" }, { "a/", "b", "a/b" }, { "", "b", "b" }, { "/", "b", "/b" }, { "a", "/b", "/b" }
+    };
     for (size_t i = 0; i < TA_COUNT(joins); i++) {
         char *s = ta_path_join(joins[i][0], joins[i][1]);
         assert_string_equal(s, joins[i][2]);
@@ -44,11 +45,16 @@ static void errno_becomes_status(void **state)
     static const struct {
         int errnum, reading, creating;
     } rows[] = {
-        { ENOSPC, TA_ERR_AGAIN, TA_ERR_AGAIN },       { EDQUOT, TA_ERR_AGAIN, TA_ERR_AGAIN },
-        { ENOMEM, TA_ERR_AGAIN, TA_ERR_AGAIN },       { ENOENT, TA_ERR_NOINPUT, TA_ERR_CANTCREATE },
-        { ENOTDIR, TA_ERR_NOINPUT, TA_ERR_CANTCREATE }, { EROFS, TA_ERR_NOPERM, TA_ERR_CANTCREATE },
-        { EACCES, TA_ERR_NOPERM, TA_ERR_NOPERM },     { EPERM, TA_ERR_NOPERM, TA_ERR_NOPERM },
-        { EIO, TA_ERR_IO, TA_ERR_IO },                { EEXIST, TA_ERR_IO, TA_ERR_CANTCREATE },
+        { ENOSPC, TA_ERR_AGAIN, TA_ERR_AGAIN },
+        { EDQUOT, TA_ERR_AGAIN, TA_ERR_AGAIN },
+        { ENOMEM, TA_ERR_AGAIN, TA_ERR_AGAIN },
+        { ENOENT, TA_ERR_NOINPUT, TA_ERR_CANTCREATE },
+        { ENOTDIR, TA_ERR_NOINPUT, TA_ERR_CANTCREATE },
+        { EROFS, TA_ERR_NOPERM, TA_ERR_CANTCREATE },
+        { EACCES, TA_ERR_NOPERM, TA_ERR_NOPERM },
+        { EPERM, TA_ERR_NOPERM, TA_ERR_NOPERM },
+        { EIO, TA_ERR_IO, TA_ERR_IO },
+        { EEXIST, TA_ERR_IO, TA_ERR_CANTCREATE },
     };
     ta_error err;
 
@@ -96,6 +102,10 @@ static void reads_whole_files(void **state)
     assert_int_equal(read_status(*state, 10), TA_ERR_NOINPUT); /* a folder */
     assert_int_equal(read_status(in(state, "none"), 10), TA_ERR_NOINPUT);
     assert_int_equal(read_status(in(state, "f/x"), 10), TA_ERR_NOINPUT);
+    /* A huge file is refused without memory for all of it. */
+    put_file(in(state, "huge"), "");
+    if (!truncate(in(state, "huge"), (off_t)8 << 40))
+        assert_int_equal(read_status(in(state, "huge"), 10), TA_ERR_DATA);
     /* Files of /proc say that they are empty. */
     assert_int_equal(ta_read_file("/proc/self/status", 1 << 20, &data, &size, NULL), 0);
     assert_true(size > 200 && strlen(data) == size);
@@ -268,7 +278,8 @@ static const struct {
     { "abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
     { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
       "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
-    { "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+    { "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrst"
+      "u",
       1, "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1" },
     { "a", 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0" },
 };

@@ -251,11 +251,31 @@ struct crowd {
     atomic_int inside, together, odd, got_in;
 };
 
+/* Makes a few files, and looks whether they are new and stay. */
+static bool own_files(ta_job_folder *f)
+{
+    char name[2] = "a";
+    bool good = true;
+
+    for (int round = 0; round < 2; round++) {
+        for (name[0] = 'a'; name[0] <= 'j'; name[0]++) {
+            char *path = ta_job_folder_file(f, name);
+            int fd = open(path, round ? O_RDONLY : O_CREAT | O_EXCL | O_WRONLY, 0600);
+            good = good && fd >= 0;
+            if (fd >= 0)
+                close(fd);
+            ta_free(path);
+        }
+        sched_yield();
+    }
+    return good;
+}
+
 static void *come_and_go(void *opaque)
 {
     struct crowd *c = opaque;
 
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < 300; i++) {
         ta_job_folder *f = NULL;
         int ret = ta_job_folder_open(&f, c->output, NULL, NULL);
         if (ret && ret != TA_ERR_AGAIN)
@@ -265,13 +285,8 @@ static void *come_and_go(void *opaque)
         if (atomic_fetch_add(&c->inside, 1))
             atomic_fetch_add(&c->together, 1);
         atomic_fetch_add(&c->got_in, 1);
-        char *path = ta_job_folder_file(f, "data");
-        int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
-        if (fd < 0)
+        if (!own_files(f))
             atomic_fetch_add(&c->odd, 1);
-        else
-            close(fd);
-        ta_free(path);
         atomic_fetch_sub(&c->inside, 1);
         ta_job_folder_close(&f, false);
     }
@@ -281,11 +296,11 @@ static void *come_and_go(void *opaque)
 static void crowd(void **state)
 {
     struct crowd c = { .output = in(state, "t") };
-    pthread_t ids[4];
+    pthread_t ids[6];
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 6; i++)
         ids[i] = start(come_and_go, &c);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 6; i++)
         pthread_join(ids[i], NULL);
     assert_int_equal(c.odd, 0);
     assert_int_equal(c.together, 0);

@@ -78,7 +78,10 @@ static void control_characters(void **state)
 {
     ta_log_setup(TA_LOG_INFO, false);
     capture_begin();
-    ta_log(TA_LOG_INFO, "p", "a\nb\tc\x1B[2Jd\x7F\xC2\x9B" "e\xFF" "f\xC3\xA9");
+    ta_log(TA_LOG_INFO, "p",
+           "a\nb\tc\x1B[2Jd\x7F\xC2\x9B"
+           "e\xFF"
+           "f\xC3\xA9");
     assert_captured("info: p: a b c?[2Jd??e?f\xC3\xA9\n");
 }
 
@@ -249,8 +252,9 @@ static void wipe(void *opaque)
 
 static void lines_are_whole(void **state)
 {
-    static const char *const names[THREADS] = { "aaaaaaaaaaaaaaaa", "bbbb", "cccccccccccccccccccccccccccccccc", "d",
-                                                "eeeeeeee", "ffffffffffffffffffffffff" };
+    static const char *const names[THREADS] = {
+        "aaaaaaaaaaaaaaaa", "bbbb", "cccccccccccccccccccccccccccccccc", "d", "eeeeeeee", "ffffffffffffffffffffffff"
+    };
     int next[THREADS] = { 0 }, lines = 0;
     pthread_t ids[THREADS];
 
@@ -319,10 +323,14 @@ static void slow_pipe_loses_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_lines_and_levels), cmocka_unit_test(level_names),
-        cmocka_unit_test(control_characters),     cmocka_unit_test(json_lines),
-        cmocka_unit_test(cuts_long_lines),        cmocka_unit_test(callback_instead_of_stderr),
-        cmocka_unit_test(libav_lines),            cmocka_unit_test(lines_are_whole),
+        cmocka_unit_test(plain_lines_and_levels),
+        cmocka_unit_test(level_names),
+        cmocka_unit_test(control_characters),
+        cmocka_unit_test(json_lines),
+        cmocka_unit_test(cuts_long_lines),
+        cmocka_unit_test(callback_instead_of_stderr),
+        cmocka_unit_test(libav_lines),
+        cmocka_unit_test(lines_are_whole),
         cmocka_unit_test(slow_pipe_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,10 +230,10 @@ static void honours_cgroup_quota(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exactly_n_calls),     cmocka_unit_test(no_pool_means_this_thread),
-        cmocka_unit_test(runs_in_parallel),    cmocka_unit_test(several_callers),
+        cmocka_unit_test(exactly_n_calls),          cmocka_unit_test(no_pool_means_this_thread),
+        cmocka_unit_test(runs_in_parallel),         cmocka_unit_test(several_callers),
         cmocka_unit_test(slow_slice_blocks_nobody), cmocka_unit_test(workers_block_signals),
-        cmocka_unit_test(honours_affinity),    SCRATCH_TEST(honours_cgroup_quota),
+        cmocka_unit_test(honours_affinity),         SCRATCH_TEST(honours_cgroup_quota),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,10 +112,10 @@ static void slow_reader(size_t max_items, size_t max_bytes, size_t bytes, int fi
 
 static void keeps_both_bounds(void **state)
 {
-    slow_reader(3, 0, 10, 3);      /* items bind */
+    slow_reader(3, 0, 10, 3); /* items bind */
     slow_reader(3, 1000, 10, 3);
-    slow_reader(100, 50, 10, 5);   /* bytes bind, met exactly */
-    slow_reader(100, 59, 10, 5);   /* and not */
+    slow_reader(100, 50, 10, 5); /* bytes bind, met exactly */
+    slow_reader(100, 59, 10, 5); /* and not */
     slow_reader(0, 0, 1, 1);
 }
 
@@ -333,7 +333,7 @@ static void count_drop(void *p)
 static void abort_wakes_everybody(void **state)
 {
     ta_queue *full = ta_queue_new(1, 0, count_drop), *empty = ta_queue_new(1, 0, count_drop);
-    struct blocked waiters[6] = { { full, 1, 1 }, { full, 1, 1 }, { full, 1, 1 },
+    struct blocked waiters[6] = { { full, 1, 1 },  { full, 1, 1 },  { full, 1, 1 },
                                   { empty, 1, 1 }, { empty, 1, 1 }, { empty, 1, 1 } };
     pthread_t ids[6];
     void *got;

@@ -132,7 +132,10 @@ static void nearest(void **state)
     assert_string_equal(ta_nearest("sclae", words), "scale");
     assert_string_equal(ta_nearest("deinterlacing", words), "deinterlace"); /* 3 edits of 13 letters */
     assert_null(ta_nearest("volume", words));
-    assert_null(ta_nearest("xy", words)); /* every letter differs */
+    assert_null(ta_nearest("xy", words));
+    static const char *const brief[] = { "no", "all", NULL };
+    assert_null(ta_nearest("ff", brief)); /* two edits away, but every letter differs */
+    assert_string_equal(ta_nearest("nn", brief), "no");
     assert_null(ta_nearest("", words));
     assert_null(ta_nearest("crop", none));
     char big[200];
@@ -154,18 +157,67 @@ static void times(void **state)
         const char *text;
         int64_t us;
     } good[] = {
-        { "90", 90000000 }, { "0", 0 }, { "1:30", 90000000 }, { "00:01:30.5", 90500000 }, { "90s", 90000000 },
-        { "1500ms", 1500000 }, { "2m", 120000000 }, { "1h", 3600000000 }, { "1.5h", 5400000000 },
-        { "0.000001", 1 }, { "0.0000005", 1 }, { "0.0000004", 0 }, { "0.1234567", 123457 }, { "1.5ms", 1500 },
-        { "100:00:00", 360000000000 }, { "90:00", 5400000000 }, { "0:00.040", 40000 }, { "007", 7000000 },
-        { "0.0166833333333333333333", 16683 }, { "9223372036854.775807", INT64_MAX },
-        { "2562047788:00:54.775807", INT64_MAX }, { "33.3333333", 33333333 },
+        { "90", 90000000 },
+        { "0", 0 },
+        { "1:30", 90000000 },
+        { "00:01:30.5", 90500000 },
+        { "90s", 90000000 },
+        { "1500ms", 1500000 },
+        { "2m", 120000000 },
+        { "1h", 3600000000 },
+        { "1.5h", 5400000000 },
+        { "0.000001", 1 },
+        { "0.0000005", 1 },
+        { "0.0000004", 0 },
+        { "0.1234567", 123457 },
+        { "1.5ms", 1500 },
+        { "100:00:00", 360000000000 },
+        { "90:00", 5400000000 },
+        { "0:00.040", 40000 },
+        { "007", 7000000 },
+        { "0.0166833333333333333333", 16683 },
+        { "9223372036854.775807", INT64_MAX },
+        { "2562047788:00:54.775807", INT64_MAX },
+        { "33.3333333", 33333333 },
     };
     static const char *const bad[] = {
-        "", " ", "-1", "+1", "1 ", " 1", "x", "1x", "1:", ":30", "1:60", "1:2:3:4", "1:60:00", "1.5:30", "1:30s",
-        "1h30m", ".5", "5.", "1..5", "1e3", "0x10", "nan", "inf", "1,5", "1S", "1us", "9223372036854.775808",
-        "99999999999999999999", "18446744073709551616", "2562047788:00:54.775808", "5124095576030430:00:00", "--1",
-        "1:-5", "1:5.", "1.5.5", "2562047789:00:00", "99999999999999999:00",
+        "",
+        " ",
+        "-1",
+        "+1",
+        "1 ",
+        " 1",
+        "x",
+        "1x",
+        "1:",
+        ":30",
+        "1:60",
+        "1:2:3:4",
+        "1:60:00",
+        "1.5:30",
+        "1:30s",
+        "1h30m",
+        ".5",
+        "5.",
+        "1..5",
+        "1e3",
+        "0x10",
+        "nan",
+        "inf",
+        "1,5",
+        "1S",
+        "1us",
+        "9223372036854.775808",
+        "99999999999999999999",
+        "18446744073709551616",
+        "2562047788:00:54.775808",
+        "5124095576030430:00:00",
+        "--1",
+        "1:-5",
+        "1:5.",
+        "1.5.5",
+        "2562047789:00:00",
+        "99999999999999999:00",
     };
 
     for (size_t i = 0; i < TA_COUNT(good); i++) {
@@ -187,9 +239,15 @@ static void prints_times(void **state)
         int64_t us;
         const char *text;
     } rows[] = {
-        { 0, "00:00:00.000" }, { 90500000, "00:01:30.500" }, { 359999999499, "99:59:59.999" },
-        { 359999999500, "100:00:00.000" }, { -1500000, "-00:00:01.500" }, { -400, "00:00:00.000" },
-        { 499, "00:00:00.000" }, { 500, "00:00:00.001" }, { INT64_MAX, "2562047788:00:54.776" },
+        { 0, "00:00:00.000" },
+        { 90500000, "00:01:30.500" },
+        { 359999999499, "99:59:59.999" },
+        { 359999999500, "100:00:00.000" },
+        { -1500000, "-00:00:01.500" },
+        { -400, "00:00:00.000" },
+        { 499, "00:00:00.000" },
+        { 500, "00:00:00.001" },
+        { INT64_MAX, "2562047788:00:54.776" },
         { INT64_MIN, "-2562047788:00:54.776" },
     };
     char out[24];
@@ -215,14 +273,49 @@ static void sizes(void **state)
         const char *text;
         int64_t bytes;
     } good[] = {
-        { "512", 512 }, { "0", 0 }, { "64K", 65536 }, { "64k", 65536 }, { "1.5G", 1610612736 }, { "2GiB", 2147483648 },
-        { "2gib", 2147483648 }, { "3MB", 3145728 }, { "7B", 7 }, { "1 KiB", 1024 }, { "1.5 GiB", 1610612736 },
-        { "0.5K", 512 }, { "1T", 1099511627776 }, { "7E", 8070450532247928832 }, { "1P", 1125899906842624 },
-        { "9223372036854775807", INT64_MAX }, { "12 B", 12 },
+        { "512", 512 },
+        { "0", 0 },
+        { "64K", 65536 },
+        { "64k", 65536 },
+        { "1.5G", 1610612736 },
+        { "2GiB", 2147483648 },
+        { "2gib", 2147483648 },
+        { "3MB", 3145728 },
+        { "7B", 7 },
+        { "1 KiB", 1024 },
+        { "1.5 GiB", 1610612736 },
+        { "0.5K", 512 },
+        { "1T", 1099511627776 },
+        { "7E", 8070450532247928832 },
+        { "1P", 1125899906842624 },
+        { "9223372036854775807", INT64_MAX },
+        { "12 B", 12 },
     };
     static const char *const bad[] = {
-        "", "-1", "+1", "1.5", "1.5B", "K", "1X", "1KiBx", "1Ki", "1iB", "1KK", "8E", "9223372036854775808", " 1",
-        "1 ", "1  K", "1e3", "0x10", ".5K", "1.K", "1K ", "99999999999999999999", "1Kb2", "1BB",
+        "",
+        "-1",
+        "+1",
+        "1.5",
+        "1.5B",
+        "K",
+        "1X",
+        "1KiBx",
+        "1Ki",
+        "1iB",
+        "1KK",
+        "8E",
+        "9223372036854775808",
+        " 1",
+        "1 ",
+        "1  K",
+        "1e3",
+        "0x10",
+        ".5K",
+        "1.K",
+        "1K ",
+        "99999999999999999999",
+        "1Kb2",
+        "1BB",
     };
 
     for (size_t i = 0; i < TA_COUNT(good); i++) {
@@ -244,8 +337,15 @@ static void prints_sizes(void **state)
         int64_t bytes;
         const char *text;
     } rows[] = {
-        { 0, "0 B" }, { 1023, "1023 B" }, { 1024, "1.0 KiB" }, { 1536, "1.5 KiB" }, { 1610612736, "1.5 GiB" },
-        { 1048575, "1.0 MiB" }, { 1048524, "1023.9 KiB" }, { INT64_MAX, "8.0 EiB" }, { INT64_MIN, "-8.0 EiB" },
+        { 0, "0 B" },
+        { 1023, "1023 B" },
+        { 1024, "1.0 KiB" },
+        { 1536, "1.5 KiB" },
+        { 1610612736, "1.5 GiB" },
+        { 1048575, "1.0 MiB" },
+        { 1048524, "1023.9 KiB" },
+        { INT64_MAX, "8.0 EiB" },
+        { INT64_MIN, "-8.0 EiB" },
         { -2048, "-2.0 KiB" },
     };
     char out[24];
@@ -260,10 +360,10 @@ static void spans(void **state)
         double seconds;
         const char *text;
     } rows[] = {
-        { 0, "0 s" }, { 3.4, "3 s" }, { 59.4, "59 s" }, { 59.5, "1 min 00 s" }, { 125, "2 min 05 s" },
-        { 3599.6, "1 h 00 min" }, { 3840, "1 h 04 min" }, { 3869, "1 h 04 min" }, { 3870, "1 h 05 min" },
-        { 86399, "1 d 0 h" }, { 273600, "3 d 4 h" }, { 1e11, "1157407 d 10 h" }, { -1, "unknown" },
-        { 1e300, "unknown" },
+        { 0, "0 s" },           { 3.4, "3 s" },           { 59.4, "59 s" },       { 59.5, "1 min 00 s" },
+        { 125, "2 min 05 s" },  { 3599.6, "1 h 00 min" }, { 3840, "1 h 04 min" }, { 3869, "1 h 04 min" },
+        { 3870, "1 h 05 min" }, { 86399, "1 d 0 h" },     { 273600, "3 d 4 h" },  { 1e11, "1157407 d 10 h" },
+        { -1, "unknown" },      { 1e300, "unknown" },
     };
     char out[32];
 
@@ -276,9 +376,23 @@ static void spans(void **state)
 /* Every code point by the rules of RFC 3629, and what it forbids. */
 static void utf8(void **state)
 {
-    static const char *const bad[] = { "\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80",
-                                       "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC3",
-                                       "\xE2\x82", "\xF0\x9F\x8E", "\xC3" "a", "\xE2\x82" "a" };
+    static const char *const bad[] = { "\x80",
+                                       "\xBF",
+                                       "\xC0\x80",
+                                       "\xC1\xBF",
+                                       "\xE0\x9F\xBF",
+                                       "\xED\xA0\x80",
+                                       "\xF0\x8F\xBF\xBF",
+                                       "\xF4\x90\x80\x80",
+                                       "\xF5\x80\x80\x80",
+                                       "\xFF",
+                                       "\xC3",
+                                       "\xE2\x82",
+                                       "\xF0\x9F\x8E",
+                                       "\xC3"
+                                       "a",
+                                       "\xE2\x82"
+                                       "a" };
 
     for (unsigned c = 1; c < 0x110000; c++) {
         unsigned char s[5] = { 0 };
@@ -308,10 +422,12 @@ static void utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory),  cmocka_unit_test(nth_allocation_fails), cmocka_unit_test(buffer),
-        cmocka_unit_test(comparisons), cmocka_unit_test(nearest),          cmocka_unit_test(times),
-        cmocka_unit_test(prints_times), cmocka_unit_test(sizes),           cmocka_unit_test(prints_sizes),
-        cmocka_unit_test(spans),   cmocka_unit_test(utf8),
+        cmocka_unit_test(memory),       cmocka_unit_test(nth_allocation_fails),
+        cmocka_unit_test(buffer),       cmocka_unit_test(comparisons),
+        cmocka_unit_test(nearest),      cmocka_unit_test(times),
+        cmocka_unit_test(prints_times), cmocka_unit_test(sizes),
+        cmocka_unit_test(prints_sizes), cmocka_unit_test(spans),
+        cmocka_unit_test(utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
