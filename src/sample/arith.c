@@ -65,7 +65,7 @@ static void add_octave(int32_t *sum, int cell, int weight, ta_rng *r)
 {
     static const int side = TA_TEXTURE_SIZE;
     uint8_t grid[128 * 128];
-    int n = side / cell;
+    int n = TA_MAX(side / cell, 1);
     for (int i = 0; i < n * n; i++)
         grid[i] = (uint8_t)(ta_rng_next(r) >> 24);
     for (int y = 0; y < side; y++) {

@@ -54,8 +54,13 @@ static AVRational frame_rate(const ta_sample_options *o)
 static int open_writers(maker *m, const char *path, const char *truth, bool overwrite, ta_error *err)
 {
     AVRational rate = frame_rate(m->o);
-    ta_writer_options w = { .path = path, .pal = m->o->pal, .wide = m->o->wide, .rate = rate, .order = m->o->order,
-                            .halve_chroma = !ta_ends(path, ".mkv"), .overwrite = overwrite };
+    ta_writer_options w = { .path = path,
+                            .pal = m->o->pal,
+                            .wide = m->o->wide,
+                            .rate = rate,
+                            .order = m->o->order,
+                            .halve_chroma = !ta_ends(path, ".mkv"),
+                            .overwrite = overwrite };
     int ret = ta_writer_open(&m->clip, &w, err);
     if (ret < 0 || !truth)
         return ret;
@@ -111,8 +116,7 @@ static int make_frame(maker *m, int64_t frame, ta_error *err)
 {
     int first = m->o->order == TA_FIELDS_BFF ? 1 : 0, ret = 0;
     for (int k = 0; k < 2; k++) {
-        if (k < m->moments_per_frame &&
-            (ret = make_moment(m, frame * m->moments_per_frame + k, first ^ k, err)) < 0)
+        if (k < m->moments_per_frame && (ret = make_moment(m, frame * m->moments_per_frame + k, first ^ k, err)) < 0)
             return ret;
         play_field(m, frame * 2 + k, first ^ k);
     }

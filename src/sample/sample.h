@@ -13,13 +13,13 @@
 #include "media/media.h"
 
 typedef struct ta_sample_options {
-    bool pal;            /* 720x576 at 50 fields, else 720x480 at 60000/1001 fields */
-    bool wide;           /* 16:9, else 4:3 */
+    bool pal;             /* 720x576 at 50 fields, else 720x480 at 60000/1001 fields */
+    bool wide;            /* 16:9, else 4:3 */
     ta_field_order order; /* TFF, BFF, or PROGRESSIVE (one moment a frame) */
     double seconds;
     uint64_t seed;
-    bool clean;          /* no tape damage: only scanned as asked */
-    double noise;        /* luma noise, standard deviation in 8-bit steps (default 4) */
+    bool clean;   /* no tape damage: only scanned as asked */
+    double noise; /* luma noise, standard deviation in 8-bit steps (default 4) */
 } ta_sample_options;
 void ta_sample_defaults(ta_sample_options *o);
 

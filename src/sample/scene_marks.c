@@ -17,8 +17,9 @@ static void number(ta_row *r)
 
 static void figures(ta_row *r)
 {
-    ta_lettering l = { .x = 30, .top = ta_scene_lines(r->s, 75), .sx = 3, .sy = 3, .x0 = 24, .x1 = 488,
-                       .colour = { 210, 128, 128 } };
+    ta_lettering l = {
+        .x = 30, .top = ta_scene_lines(r->s, 75), .sx = 3, .sy = 3, .x0 = 24, .x1 = 488, .colour = { 210, 128, 128 }
+    };
     ta_row_text(r, &l, r->m->text);
 }
 
@@ -33,8 +34,9 @@ static void crawl(ta_row *r)
     static const char text[] = "HOME VIDEO - RECORDED FROM THE AIR ON A WORN TAPE, PLAYED A HUNDRED TIMES - ";
     enum { SX = 4 };
     int width = ta_text_width(text, SX), shift = (r->m->crawl_pan >> 8) % width;
-    ta_lettering l = { .top = ta_scene_lines(r->s, 395), .sx = SX, .sy = 3, .x0 = 8, .x1 = 712,
-                       .colour = { 205, 100, 142 } };
+    ta_lettering l = {
+        .top = ta_scene_lines(r->s, 395), .sx = SX, .sy = 3, .x0 = 8, .x1 = 712, .colour = { 205, 100, 142 }
+    };
     for (l.x = 8 - shift; l.x < 712; l.x += width)
         ta_row_text(r, &l, text);
 }

@@ -89,12 +89,12 @@ int ta_text_width(const char *text, int sx);
 /* The seven rows of a glyph, five bits each, the leftmost highest; unknown characters are blank. */
 const uint8_t *ta_glyph(char c);
 
-int ta_still_draw(ta_scene *s);      /* bars, ramps, burst, plates, rings, borders */
-int ta_star_measure(ta_scene *s);    /* the angle map */
+int ta_still_draw(ta_scene *s);   /* bars, ramps, burst, plates, rings, borders */
+int ta_star_measure(ta_scene *s); /* the angle map */
 void ta_land_prepare(const ta_scene *s, ta_moment *m);
-void ta_land_row(ta_row *r);         /* sky, hills, fence */
-void ta_panels_row(ta_row *r);       /* zone plate, diagonal lines, rotating star */
-void ta_marks_row(ta_row *r);        /* number, text, flash, crawl */
+void ta_land_row(ta_row *r);   /* sky, hills, fence */
+void ta_panels_row(ta_row *r); /* zone plate, diagonal lines, rotating star */
+void ta_marks_row(ta_row *r);  /* number, text, flash, crawl */
 void ta_movers_prepare(const ta_scene *s, ta_moment *m);
 void ta_movers_row(ta_row *r);
 

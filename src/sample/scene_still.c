@@ -83,8 +83,9 @@ static void burst(ta_row *r, const ta_sine *sine)
 
 static void small_print(ta_row *r, const ta_scene *s)
 {
-    ta_lettering l = { .x = 532, .top = ta_scene_lines(s, 340), .sx = 2, .sy = 2, .x0 = 530, .x1 = 690,
-                       .colour = { 200, 128, 128 } };
+    ta_lettering l = {
+        .x = 532, .top = ta_scene_lines(s, 340), .sx = 2, .sy = 2, .x0 = 530, .x1 = 690, .colour = { 200, 128, 128 }
+    };
     ta_row_text(r, &l, s->o.pal ? "SUMMER 1988" : "SUMMER 1987");
     l.top += 18;
     l.sx = l.sy = 1;

@@ -46,7 +46,8 @@ static void fir_phase(const ta_sine *sine, int phase, int16_t *out)
         int64_t sinc = at ? (int64_t)ta_sine_at(sine, turn) * 4096 / at : middle;
         uint32_t hann = (uint32_t)((int64_t)at * ta_phase_step(1, (HALF + 1) * 2 * TA_TAPE_PHASES));
         int64_t window = (TA_SINE_ONE + ta_sine_at(sine, hann + 0x40000000u)) / 2;
-        int64_t edge = TA_SINE_ONE - ta_sine_at(sine, (uint32_t)((int64_t)at * ta_phase_step(20, 135 * 8)) + 0x40000000u);
+        int64_t edge =
+            TA_SINE_ONE - ta_sine_at(sine, (uint32_t)((int64_t)at * ta_phase_step(20, 135 * 8)) + 0x40000000u);
         raw[k] = sinc * window >> 14;
         raw[k] += raw[k] * edge >> 16;
         sum += raw[k];

@@ -20,7 +20,7 @@ enum {
 
 typedef struct ta_tape {
     uint64_t seed;
-    int luma_gain;   /* noise: Gaussian units to 8-bit steps, Q16 */
+    int luma_gain; /* noise: Gaussian units to 8-bit steps, Q16 */
     int chroma_gain;
     int16_t fir[TA_TAPE_PHASES][TA_TAPE_TAPS]; /* sums of 4096 */
 } ta_tape;

@@ -119,7 +119,8 @@ class FlashAndBeep(WithFolder):
                 self.assertAlmostEqual(offset, late * 1000, delta=0.6)
 
     def test_noise_and_codecs(self):
-        for name, codec in (("a.mp4", ("-c:v", "libx264", "-c:a", "aac")), ("b.mkv", ("-c:v", "libx264", "-c:a", "ac3")),
+        for name, codec in (("a.mp4", ("-c:v", "libx264", "-c:a", "aac")),
+                            ("b.mkv", ("-c:v", "libx264", "-c:a", "ac3")),
                             ("a.mpg", ("-c:v", "mpeg2video", "-c:a", "mp2"))):
             for offset in measure.av_offsets(self.make(name, 0.005, codec, noise=0.1)):
                 self.assertAlmostEqual(offset, 5, delta=1.2, msg=name)

@@ -352,20 +352,13 @@ static void test_memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sine),
-        cmocka_unit_test(test_angle),
-        cmocka_unit_test(test_gauss),
-        cmocka_unit_test(test_texture_wraps),
-        cmocka_unit_test(test_number),
-        cmocka_unit_test(test_field_lines),
-        cmocka_unit_test(test_flash),
-        cmocka_unit_test(test_circle),
-        cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_chroma_shift),
-        cmocka_unit_test(test_sound),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_memory_runs_out),
+        cmocka_unit_test(test_sine),   cmocka_unit_test(test_angle),
+        cmocka_unit_test(test_gauss),  cmocka_unit_test(test_texture_wraps),
+        cmocka_unit_test(test_number), cmocka_unit_test(test_field_lines),
+        cmocka_unit_test(test_flash),  cmocka_unit_test(test_circle),
+        cmocka_unit_test(test_noise),  cmocka_unit_test(test_chroma_shift),
+        cmocka_unit_test(test_sound),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cancel), cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
