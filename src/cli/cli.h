@@ -10,28 +10,47 @@ typedef struct ta_verb {
     const char *usage;   /* "restore INPUT [-o OUTPUT] [--setting value ...]" */
     const char *summary; /* one line for the list of verbs */
     bool settings;       /* takes the settings' flags */
-    /* Returns a status (0 or negative); `err` is printed by main. */
+    /* `argv` holds the words behind the verb: argv[0] is the first of them. Returns a status (0 or negative); `err` is
+     * printed by main. */
     int (*run)(int argc, char **argv, ta_error *err);
+    const char *more;    /* help text of the verb's own flags, lines that end with \n; NULL for none */
 } ta_verb;
 
 extern const ta_verb ta_verb_restore, ta_verb_verify, ta_verb_settings, ta_verb_presets, ta_verb_doctor, ta_verb_sample,
     ta_verb_completion, ta_verb_help, ta_verb_version;
 /* All verbs, in the order of `help`; ends with NULL. */
 extern const ta_verb *const ta_verbs[];
+/* The verb of this name, or NULL. */
+const ta_verb *ta_cli_find_verb(const char *name);
+/* All verbs' names, ending with NULL. Free the array with ta_free; NULL when out of memory. */
+const char **ta_cli_verb_names(void);
+/* Fails with "there is no verb 'restor'" and the nearest one. */
+int ta_cli_fail_verb(const char *name, ta_error *err);
 
-/* Splits a command line into settings and the rest. Flags are "--name value", "--name=value", "--flag" and
- * "--no-flag" for BOOL, "-h"/"--help", and the verb's own in `own` (NULL-terminated, "output,o=" takes a value:
- * "name[,letter][=]"). Settings are put into `s` (NULL: none allowed). For each own flag `own_value[i]` is set to its
- * value ("" for a flag without). Positional words are moved to the front of argv and counted in *words. "--" ends
- * flags. TA_ERR_USAGE names the nearest flag. */
+/* Splits the words behind the verb into settings and the rest. Flags are "--name value", "--name=value", "--flag" and
+ * "--no-flag" for BOOL, "-h"/"--help", and the verb's own in `own` (NULL-terminated; "output,o=" takes a value:
+ * "name[,letter][=]"; a letter also as "-oVALUE"). Settings are put into `s` (NULL: none allowed). For each own flag
+ * `own_value[i]` is set to its value ("" for a flag without), NULL where it is not given. Positional words are moved to
+ * the front of argv and counted in *words. "--" ends flags. TA_ERR_USAGE names the nearest flag. */
 int ta_cli_parse(int argc, char **argv, ta_settings *s, const char *const *own, const char **own_value, int *words,
                  ta_error *err);
+/* Settings as a verb wants them: defaults, files, environment, this command line by ta_cli_parse, preset; checked. Sets
+ * up the log as they say and logs their warnings. Free *s with ta_settings_free. */
+int ta_cli_settings(int argc, char **argv, const char *const *own, const char **own_value, int *words, ta_settings **s,
+                    ta_error *err);
+/* Fails unless there are `min` to `max` words; `what` names the one that is missing ("an input file"). */
+int ta_cli_expect_words(char **argv, int words, int min, int max, const char *what, ta_error *err);
+
 /* Prints usage, summary and, for verbs with settings, their help, to stdout. */
 void ta_cli_help(const ta_verb *verb);
-/* True once when -h or --help was among the words of ta_cli_parse; then ta_cli_help was printed. */
+/* True when -h or --help is among the words before "--"; then ta_cli_help was printed. main asks this before it runs a
+ * verb. */
 bool ta_cli_wants_help(int argc, char **argv, const ta_verb *verb);
+/* Prints text that is NULL when memory ran out, then frees it. */
+int ta_cli_print(char *text, ta_error *err);
 
-/* Cancelled by SIGINT and SIGTERM once ta_cli_catch_signals was called; the second signal ends at once. */
+/* The program's own token: cancelled by SIGINT and SIGTERM once ta_cli_catch_signals was called; the second signal ends
+ * at once. NULL when out of memory or descriptors. */
 ta_cancel *ta_cli_cancel(void);
 void ta_cli_catch_signals(void);
 

@@ -36,12 +36,15 @@ typedef struct ta_setting_info {
     const char *unit, *choices, *group; /* group: its title */
     bool run;                           /* scope RUN */
     const char *when, *since, *help;
+    const char *group_id; /* "audio" */
 } ta_setting_info;
 
 /* The row of a setting; never NULL. */
 const ta_setting_info *ta_setting(ta_setting_id id);
 /* The id of a name, or -1. */
 int ta_setting_find(const char *name);
+/* All names in table order, ending with NULL. */
+const char *const *ta_setting_names(void);
 
 /* Typed values; the type must be the row's (checked by assert). Not-set TIME is -1, not-set SIZE 0, BITRATE auto 0. */
 bool ta_get_bool(const ta_settings *s, ta_setting_id id);
@@ -60,15 +63,17 @@ char *ta_settings_completion(const char *shell, const char *const *verbs);
 /* A table of values and where they came from. */
 char *ta_settings_origins(const ta_settings *s);
 
-/* Presets: YAML files, found in ./presets beside the program's data, $XDG_DATA_HOME/terminalai/presets and
- * $TERMINALAI_DATA/presets; the shipped ones are also built into the program. Form:
- *   name: vhs_heavy
+/* Presets: YAML files, found as NAME.yaml in $TERMINALAI_DATA/presets, $XDG_DATA_HOME/terminalai/presets and the
+ * installation's share/terminalai/presets, first one wins; the shipped ones are also built into the program. Form:
+ *   name: vhs_heavy                            # may be left out: the file's name
  *   title: VHS, heavy noise
  *   inherits: vhs_standard
+ *   note: said as a warning when the preset is used
  *   settings: { denoise-strength: "8:6:12:9" }
- */
+ * A preset with `refused: REASON` (and `instead: WHAT TO DO`) can't be used: TA_ERR_UNAVAILABLE. */
 typedef struct ta_preset_info {
     char *name, *title, *inherits, *path; /* path NULL: built in */
+    char *note, *refused;                 /* NULL: none */
 } ta_preset_info;
 /* All presets in order of name; free with ta_presets_free. */
 int ta_presets_list(ta_preset_info **list, size_t *count, ta_error *err);

@@ -1,0 +1,191 @@
+/* Finding presets: the user's folders first, the built-in ones last, so that a file can replace a shipped preset. */
+#include "settings/presets.h"
+#include "settings/values.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FOLDERS = 3 };
+
+/* $TERMINALAI_DATA/presets, the user's data folder, the installation's; NULL where there is none. */
+static char *folder(int i)
+{
+    const char *data = getenv("TERMINALAI_DATA");
+    switch (i) {
+    case 0:
+        return data && *data ? ta_path_join(data, "presets") : NULL;
+    case 1:
+        return ta_user_path("XDG_DATA_HOME", ".local/share", "presets");
+    default:
+        return ta_strdup(TA_DATA_DIR "/presets");
+    }
+}
+
+static bool is_path(const char *name)
+{
+    return strchr(name, '/') || ta_ends(name, ".yaml") || ta_ends(name, ".yml");
+}
+
+/* The path of NAME.yaml in the first folder that has it, or NULL. */
+static char *find_in_folders(const char *name)
+{
+    for (int i = 0; i < FOLDERS; i++) {
+        char *dir = folder(i);
+        char *path = dir ? ta_format("%s/%s.yaml", dir, name) : NULL;
+        ta_free(dir);
+        if (path && access(path, F_OK) == 0)
+            return path;
+        ta_free(path);
+    }
+    return NULL;
+}
+
+static const ta_builtin_preset *find_builtin(const char *name)
+{
+    for (const ta_builtin_preset *b = ta_builtin_presets; b->name; b++)
+        if (!strcmp(b->name, name))
+            return b;
+    return NULL;
+}
+
+static int fail_missing(const char *name, ta_error *err)
+{
+    char **names = NULL;
+    int r = ta_preset_names(&names, err);
+    if (r < 0)
+        return r;
+    const char *near = ta_nearest(name, (const char *const *)names);
+    ta_fail(err, TA_ERR_USAGE, "there is no preset '%s'", name);
+    if (near)
+        ta_hint(err, "did you mean '%s'?", near);
+    else
+        ta_hint(err, "`terminalai presets` lists them");
+    ta_preset_names_free(&names);
+    return TA_ERR_USAGE;
+}
+
+static int check_key(const ta_preset_file *p, const ta_yaml_entry *e, ta_error *err)
+{
+    static const char *const keys[] = { "name",    "title",   "inherits", "note",
+                                        "refused", "instead", "settings", NULL };
+    const char *key = e->section ? e->section : e->key;
+    for (size_t i = 0; keys[i]; i++)
+        if (!strcmp(key, keys[i]) && !strcmp(key, "settings") == (e->section != NULL))
+            return 0;
+    const char *near = ta_nearest(key, keys);
+    ta_fail(err, TA_ERR_CONFIG, "%s:%d: '%s' is no part of a preset", p->label, e->line, key);
+    if (ta_setting_find(key) >= 0)
+        return ta_hint(err, "settings stand under 'settings:'");
+    return near ? ta_hint(err, "did you mean '%s'?", near) : TA_ERR_CONFIG;
+}
+
+static int check_keys(const ta_preset_file *p, ta_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < p->yaml.count; i++)
+        r = check_key(p, &p->yaml.entries[i], err);
+    const char *name = r == 0 ? ta_yaml_get(&p->yaml, "name") : NULL;
+    if (name && strcmp(name, p->name)) {
+        ta_fail(err, TA_ERR_CONFIG, "%s: it calls itself '%s'", p->label, name);
+        return ta_hint(err, "name the file %s.yaml, or leave out 'name:'", name);
+    }
+    return r;
+}
+
+static int read_preset(ta_preset_file *p, const ta_builtin_preset *builtin, ta_error *err)
+{
+    if (builtin)
+        return ta_yaml_parse(&p->yaml, p->label, builtin->text, builtin->size, err);
+    int r = ta_yaml_read(&p->yaml, p->path, err);
+    return r < 0 ? ta_wrap(err, "preset") : 0;
+}
+
+int ta_preset_file_open(ta_preset_file *p, const char *name, ta_error *err)
+{
+    const ta_builtin_preset *builtin = NULL;
+    memset(p, 0, sizeof *p);
+    p->path = is_path(name) ? ta_strdup(name) : find_in_folders(name);
+    if (!p->path && !is_path(name) && !(builtin = find_builtin(name)))
+        return fail_missing(name, err);
+    p->name = p->path ? ta_path_stem(p->path) : ta_strdup(name);
+    p->label = p->path ? ta_strdup(p->path) : ta_format("preset %s", name);
+    if (!p->name || !p->label)
+        return ta_no_memory(err);
+    int r = read_preset(p, builtin, err);
+    return r < 0 ? r : check_keys(p, err);
+}
+
+void ta_preset_file_close(ta_preset_file *p)
+{
+    ta_freep(&p->name);
+    ta_freep(&p->label);
+    ta_freep(&p->path);
+    ta_yaml_free(&p->yaml);
+}
+
+/* Takes over `name`. */
+static int add_name(char ***names, size_t *count, char *name)
+{
+    for (size_t i = 0; name && i < *count; i++) {
+        if (strcmp((*names)[i], name))
+            continue;
+        ta_free(name);
+        return 0;
+    }
+    char **more = name ? ta_resize(*names, *count + 2, sizeof *more) : NULL;
+    if (!more) {
+        ta_free(name);
+        return TA_ERR_AGAIN;
+    }
+    more[(*count)++] = name;
+    more[*count] = NULL;
+    *names = more;
+    return 0;
+}
+
+static int add_folder(char ***names, size_t *count, const char *path)
+{
+    DIR *dir = opendir(path);
+    int r = 0;
+    for (struct dirent *e; dir && r == 0 && (e = readdir(dir));)
+        if (e->d_name[0] != '.' && ta_ends(e->d_name, ".yaml"))
+            r = add_name(names, count, ta_path_stem(e->d_name));
+    if (dir)
+        closedir(dir);
+    return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int ta_preset_names(char ***names, ta_error *err)
+{
+    size_t count = 0;
+    int r = 0;
+    *names = NULL;
+    for (const ta_builtin_preset *b = ta_builtin_presets; r == 0 && b->name; b++)
+        r = add_name(names, &count, ta_strdup(b->name));
+    for (int i = 0; r == 0 && i < FOLDERS; i++) {
+        char *dir = folder(i);
+        if (dir)
+            r = add_folder(names, &count, dir);
+        ta_free(dir);
+    }
+    if (r < 0) {
+        ta_preset_names_free(names);
+        return ta_no_memory(err);
+    }
+    qsort(*names, count, sizeof **names, by_name);
+    return 0;
+}
+
+void ta_preset_names_free(char ***names)
+{
+    for (size_t i = 0; *names && (*names)[i]; i++)
+        ta_free((*names)[i]);
+    ta_freep(names);
+}
