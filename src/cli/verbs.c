@@ -4,6 +4,9 @@
 #include <string.h>
 
 const ta_verb *const ta_verbs[] = {
+    &ta_verb_restore,
+    &ta_verb_verify,
+    &ta_verb_sample,
     &ta_verb_help,
     &ta_verb_version,
     NULL,

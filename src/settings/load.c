@@ -2,6 +2,7 @@
 #include "settings/values.h"
 #include "settings/yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
