@@ -79,22 +79,11 @@ static const mode *find_mode(const char *name)
     return NULL;
 }
 
-/* The setting noise-floor, or `own` for auto. */
-static int noise_floor(const ta_sound_build *b, double own, double *db)
+/* The setting noise-floor, or the chain's own for auto. The setting's form is checked where it is set. */
+static double noise_floor(const ta_sound_build *b, double own)
 {
     const char *text = ta_get_text(b->s, TA_SET_noise_floor);
-    *db = own;
-    if (ta_streq(text, "auto") || !text[0])
-        return 0;
-    char *end = NULL;
-    *db = strtod(text, &end);
-    if (end != text && ta_ends(end, "dB"))
-        end += 2;
-    if (end == text || *end || !(*db >= -80 && *db <= -20)) {
-        ta_fail(b->err, TA_ERR_USAGE, "noise-floor %s is not between -80 and -20 dB", text);
-        return ta_hint(b->err, "use auto, or a level such as -35: higher removes more");
-    }
-    return 0;
+    return ta_streq(text, "auto") || !text[0] ? own : strtod(text, NULL);
 }
 
 /* ":c=FL+FR+..." without the bass channel, where there is one. */
@@ -125,16 +114,12 @@ static bool too_high(ta_sound_build *b, const step *st)
     return true;
 }
 
-static int add_denoise(ta_sound_build *b, ta_buf *spec, const step *st, int *latency)
+static void add_denoise(ta_sound_build *b, ta_buf *spec, const step *st, int *latency)
 {
-    double db = 0;
-    if (noise_floor(b, st->hz, &db) < 0)
-        return TA_ERR_USAGE;
     ta_sound_want(b, spec, AV_SAMPLE_FMT_FLTP);
-    ta_sound_then(spec, "afftdn=nf=%g%s", db, st->text);
+    ta_sound_then(spec, "afftdn=nf=%g%s", noise_floor(b, st->hz), st->text);
     /* A window is three hops of 1/80 s; the samples leave two hops late. */
     *latency += 2 * (b->now.sample_rate / 80);
-    return 0;
 }
 
 static void add_nlmeans(ta_sound_build *b, ta_buf *spec, const step *st, int *latency)
@@ -187,24 +172,25 @@ static void add_dynamics(ta_sound_build *b, ta_buf *spec, const step *st, int *b
     }
 }
 
-static int add_step(ta_sound_build *b, ta_buf *spec, const step *st, int *latency, int *block)
+static void add_step(ta_sound_build *b, ta_buf *spec, const step *st, int *latency, int *block)
 {
     if (too_high(b, st))
-        return 0;
+        return;
     switch (st->kind) {
     case PASS_HIGH:
     case PASS_LOW:
     case EQUALIZE:
         add_biquad(b, spec, st);
-        return 0;
+        break;
     case DENOISE:
-        return add_denoise(b, spec, st, latency);
+        add_denoise(b, spec, st, latency);
+        break;
     case NLMEANS:
         add_nlmeans(b, spec, st, latency);
-        return 0;
+        break;
     default:
         add_dynamics(b, spec, st, block);
-        return 0;
+        break;
     }
 }
 
@@ -218,12 +204,7 @@ int ta_sound_enhance(ta_sound_build *b)
         return ta_fail(b->err, TA_ERR_SOFTWARE, "audio-enhance %s has no chain", name);
     ta_buf spec = { 0 };
     int latency = 0, block = 1;
-    for (int i = 0; i < m->count; i++) {
-        int r = add_step(b, &spec, &m->steps[i], &latency, &block);
-        if (r < 0) {
-            ta_buf_free(&spec);
-            return r;
-        }
-    }
+    for (int i = 0; i < m->count; i++)
+        add_step(b, &spec, &m->steps[i], &latency, &block);
     return ta_sound_add_exact(b, "enhance", latency, block, &spec);
 }
