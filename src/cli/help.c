@@ -83,5 +83,5 @@ static int run_version(int argc, char **argv, ta_error *err)
     return r;
 }
 
-const ta_verb ta_verb_help = { "help", "help [VERB]", "Lists the verbs, or explains one", false, run_help, NULL };
-const ta_verb ta_verb_version = { "version", "version", "Prints the version", false, run_version, NULL };
+const ta_verb ta_verb_help = { "help", "help [VERB]", "List the verbs, or explain one", false, run_help, NULL };
+const ta_verb ta_verb_version = { "version", "version", "Print the version", false, run_version, NULL };

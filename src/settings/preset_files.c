@@ -1,4 +1,6 @@
-/* Finding presets: the user's folders first, the built-in ones last, so that a file can replace a shipped preset. */
+/* Finding presets: the user's folders first, so that a file can replace a shipped preset; then the built-in ones, so that
+ * an older installation does not change what this program means by a name; then the installation's folder, where an
+ * administrator may add some. */
 #include "settings/presets.h"
 #include "settings/values.h"
 
@@ -7,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FOLDERS = 3 };
+enum { USER_FOLDERS = 2, FOLDERS = 3 };
 
 /* $TERMINALAI_DATA/presets, the user's data folder, the installation's; NULL where there is none. */
 static char *folder(int i)
@@ -28,10 +30,10 @@ static bool is_path(const char *name)
     return strchr(name, '/') || ta_ends(name, ".yaml") || ta_ends(name, ".yml");
 }
 
-/* The path of NAME.yaml in the first folder that has it, or NULL. */
-static char *find_in_folders(const char *name)
+/* The path of NAME.yaml in the first of these folders that has it, or NULL. */
+static char *find_in_folders(const char *name, int first, int end)
 {
-    for (int i = 0; i < FOLDERS; i++) {
+    for (int i = first; i < end; i++) {
         char *dir = folder(i);
         char *path = dir ? ta_format("%s/%s.yaml", dir, name) : NULL;
         ta_free(dir);
@@ -105,9 +107,11 @@ static int read_preset(ta_preset_file *p, const ta_builtin_preset *builtin, ta_e
 int ta_preset_file_open(ta_preset_file *p, const char *name, ta_error *err)
 {
     const ta_builtin_preset *builtin = NULL;
+    bool path = is_path(name);
     memset(p, 0, sizeof *p);
-    p->path = is_path(name) ? ta_strdup(name) : find_in_folders(name);
-    if (!p->path && !is_path(name) && !(builtin = find_builtin(name)))
+    p->path = path ? ta_strdup(name) : find_in_folders(name, 0, USER_FOLDERS);
+    if (!p->path && !path && !(builtin = find_builtin(name)) &&
+        !(p->path = find_in_folders(name, USER_FOLDERS, FOLDERS)))
         return fail_missing(name, err);
     p->name = p->path ? ta_path_stem(p->path) : ta_strdup(name);
     p->label = p->path ? ta_strdup(p->path) : ta_format("preset %s", name);

@@ -54,17 +54,23 @@ const char *ta_get_text(const ta_settings *s, ta_setting_id id); /* any type, as
 bool ta_get_is(const ta_settings *s, ta_setting_id id, const char *choice); /* text equals */
 bool ta_get_was_set(const ta_settings *s, ta_setting_id id);  /* not from the default */
 
-/* The help text of the settings for a terminal `width` columns wide; `group` NULL = all. */
+/* The texts below are freed with ta_free; NULL = out of memory. */
+
+/* The help text of the settings for a terminal `width` columns wide; `group` is an id or a title,
+ * NULL = all. */
 char *ta_settings_help(const char *group, int width);
 char *ta_settings_markdown(void);             /* docs/settings.md */
-char *ta_settings_man(void);                  /* the OPTIONS section of the manual page (roff) */
+char *ta_settings_man(void);                  /* the settings' part of the manual page (roff) */
 /* Shell completion ("bash", "zsh", "fish") for these verbs (NULL-terminated); NULL when the shell is unknown. */
 char *ta_settings_completion(const char *shell, const char *const *verbs);
+/* YAML lines "name: value" that a configuration file may hold, of the job settings (and run settings when `all`) whose
+ * origin is `least` or stronger; those that have no effect here say so in a comment. */
+char *ta_settings_yaml(const ta_settings *s, bool all, ta_origin least);
 /* A table of values and where they came from. */
 char *ta_settings_origins(const ta_settings *s);
 
-/* Presets: YAML files, found as NAME.yaml in $TERMINALAI_DATA/presets, $XDG_DATA_HOME/terminalai/presets and the
- * installation's share/terminalai/presets, first one wins; the shipped ones are also built into the program. Form:
+/* Presets: YAML files, found as NAME.yaml in $TERMINALAI_DATA/presets, then $XDG_DATA_HOME/terminalai/presets, then
+ * among those built into the program (all of presets/), then in the installation's share/terminalai/presets. Form:
  *   name: vhs_heavy                            # may be left out: the file's name
  *   title: VHS, heavy noise
  *   inherits: vhs_standard
