@@ -8,6 +8,7 @@ const ta_verb *const ta_verbs[] = {
     &ta_verb_verify,
     &ta_verb_presets,
     &ta_verb_settings,
+    &ta_verb_doctor,
     &ta_verb_sample,
     &ta_verb_completion,
     &ta_verb_help,

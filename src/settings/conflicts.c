@@ -1,13 +1,13 @@
 /* Values that are right one by one and contradict each other. Each is refused with what to do; nothing is bent in
- * silence. A preset's value that a person's choice makes void is given up, with a remark. */
+ * silence. What a preset or file asks of the sound is given up, with a remark, where a stronger origin says to copy it. */
 #include "settings/values.h"
 
 #include <string.h>
 
-/* Somebody chose this value: not the default, a preset, or a document that lists every setting. */
-static bool chosen(const ta_settings *s, ta_setting_id id)
+/* Somebody chose this value for this run: not in a file for all runs, nor in a document that lists every setting. */
+static bool chosen_now(const ta_settings *s, ta_setting_id id)
 {
-    return s->slot[id].origin > TA_FROM_PRESET && !s->slot[id].document;
+    return s->slot[id].origin >= TA_FROM_ENVIRONMENT && !s->slot[id].document;
 }
 
 static bool is_any(const ta_settings *s, ta_setting_id id, const char *const *words)
@@ -128,7 +128,7 @@ static int highest_crf(const ta_settings *s)
 static int check_crf(const ta_settings *s, ta_error *err)
 {
     int highest = highest_crf(s);
-    if (highest < 0 && chosen(s, TA_SET_crf))
+    if (highest < 0 && chosen_now(s, TA_SET_crf))
         return refuse(err, "leave out --crf, or use --encoder libx264", "ffv1 is lossless and has no crf");
     if (highest < 0 || ta_get_int(s, TA_SET_crf) <= highest)
         return 0;
@@ -248,13 +248,12 @@ static int check_copy(ta_settings *s, ta_buf *notes, ta_error *err)
         ta_setting_id id = sound_work[i];
         if (is_default(s, id))
             continue;
-        bool preset_only = s->slot[id].origin == TA_FROM_PRESET && s->slot[TA_SET_audio_codec].origin > TA_FROM_PRESET;
-        if (!preset_only)
+        if (s->slot[id].origin >= s->slot[TA_SET_audio_codec].origin)
             return refuse(err, "choose an audio codec such as aac or flac, or leave the sound as it is",
                           "audio-codec copy keeps the sound as it is and does not go with %s %s", ta_setting(id)->name,
                           ta_get_text(s, id));
-        ta_buf_addf(notes, "the preset's %s %s is left out, as audio-codec copy keeps the sound as it is\n",
-                    ta_setting(id)->name, ta_get_text(s, id));
+        ta_buf_addf(notes, "%s %s (%s) is left out, as audio-codec copy keeps the sound as it is\n",
+                    ta_setting(id)->name, ta_get_text(s, id), s->slot[id].where ? s->slot[id].where : "set before");
         r = ta_settings_reset(s, id, err);
     }
     return r;
@@ -265,7 +264,7 @@ static int note_useless(const ta_settings *s, ta_buf *notes, ta_error *err)
 {
     for (int i = 0; i < TA_SET_COUNT; i++) {
         ta_setting_id id = (ta_setting_id)i, failed = id;
-        bool told = chosen(s, id) || (s->slot[id].document && !is_default(s, id));
+        bool told = chosen_now(s, id) || (s->slot[id].document && !is_default(s, id));
         int met = told ? ta_when_met(s, id, &failed, err) : 1;
         if (met < 0)
             return met;

@@ -64,7 +64,7 @@ char *ta_settings_man(void);                  /* the settings' part of the manua
 /* Shell completion ("bash", "zsh", "fish") for these verbs (NULL-terminated); NULL when the shell is unknown. */
 char *ta_settings_completion(const char *shell, const char *const *verbs);
 /* YAML lines "name: value" that a configuration file may hold, of the job settings (and run settings when `all`) whose
- * origin is `least` or stronger; those that have no effect here say so in a comment. */
+ * origin is `least` or stronger; those that have no effect here are comments. */
 char *ta_settings_yaml(const ta_settings *s, bool all, ta_origin least);
 /* A table of values and where they came from. */
 char *ta_settings_origins(const ta_settings *s);

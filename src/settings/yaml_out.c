@@ -32,28 +32,27 @@ static void add_value(ta_buf *b, ta_setting_type type, const char *text)
     ta_buf_add(b, "\"");
 }
 
-static void add_remark(ta_buf *b, const ta_settings *s, ta_setting_id id)
+/* A value without effect is shown as a comment: set in a file, it could contradict another. */
+static void add_line(ta_buf *b, const ta_settings *s, ta_setting_id id)
 {
+    const ta_setting_info *row = ta_setting(id);
     ta_setting_id failed = id;
     int met = ta_when_met(s, id, &failed, NULL);
     char *sentence = met == 0 ? ta_when_sentence(ta_setting(failed)->when) : NULL;
-    if (sentence)
-        ta_buf_addf(b, " # no effect: only when %s", sentence);
     b->failed |= met < 0 || (met == 0 && !sentence);
+    ta_buf_addf(b, "%s%s: ", met ? "" : "# ", row->name);
+    add_value(b, row->type, s->slot[id].value.text);
+    if (sentence)
+        ta_buf_addf(b, "  (only when %s)", sentence);
+    ta_buf_add(b, "\n");
     ta_free(sentence);
 }
 
 char *ta_settings_yaml(const ta_settings *s, bool all, ta_origin least)
 {
     ta_buf b = { 0 };
-    for (int i = 0; i < TA_SET_COUNT; i++) {
-        const ta_setting_info *row = ta_setting((ta_setting_id)i);
-        if ((row->run && !all) || s->slot[i].origin < least)
-            continue;
-        ta_buf_addf(&b, "%s: ", row->name);
-        add_value(&b, row->type, s->slot[i].value.text);
-        add_remark(&b, s, (ta_setting_id)i);
-        ta_buf_add(&b, "\n");
-    }
+    for (int i = 0; i < TA_SET_COUNT; i++)
+        if ((all || !ta_setting((ta_setting_id)i)->run) && s->slot[i].origin >= least)
+            add_line(&b, s, (ta_setting_id)i);
     return ta_buf_take(&b);
 }
