@@ -82,6 +82,13 @@ int ta_plan_scale(ta_plan *p)
     bool same_sar = !av_cmp_q(now, sar);
     if (width == p->now.width && height == p->now.height && same_sar)
         return 0;
+    if (same_sar && width == (p->now.width & ~1) && height == (p->now.height & ~1)) {
+        char filter[48];
+        snprintf(filter, sizeof filter, "crop=%d:%d:0:0:exact=1", width, height);
+        p->now.width = width;
+        p->now.height = height;
+        return ta_plan_filter(p, &(ta_step){ "even size" }, filter);
+    }
     if (p->interlaced && height != p->now.height)
         ta_plan_note(p, "the picture is scaled field by field, as it isn't deinterlaced");
     return add_scale(p, width, height, sar);

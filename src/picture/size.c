@@ -77,6 +77,11 @@ int ta_picture_size(const ta_settings *s, int width, int height, AVRational sar,
         *out_width = even(w.width);
         *out_height = even(w.height);
     }
+    if (w.kind == AS_SOURCE) { /* an odd line or column is cut rather than the whole picture resampled */
+        *out_height = height & ~1;
+        if (!square || sar.num == sar.den)
+            *out_width = width & ~1;
+    }
     if (w.kind == AS_SOURCE && !square && ta_get_is(s, TA_SET_encoder, "ffv1")) { /* takes odd sizes too */
         *out_width = width;
         *out_height = height;
