@@ -17,14 +17,14 @@ static int mastering_configure(ta_stage *st, const ta_link *in, ta_link *out, ta
     return 0;
 }
 
-/* Display P3 primaries with white D65, as usual for HDR10 mastering. */
+/* A display of BT.2020 primaries with white D65, as the output's tags say too. */
 static bool describe_display(AVFrame *f, int peak)
 {
     AVMasteringDisplayMetadata *d = av_mastering_display_metadata_create_side_data(f);
     AVContentLightMetadata *l = av_content_light_metadata_create_side_data(f);
     if (!d || !l)
         return false;
-    static const int xy[3][2] = { { 34000, 16000 }, { 13250, 34500 }, { 7500, 3000 } };
+    static const int xy[3][2] = { { 35400, 14600 }, { 8500, 39850 }, { 6550, 2300 } };
     for (int i = 0; i < 3; i++)
         for (int c = 0; c < 2; c++)
             d->display_primaries[i][c] = av_make_q(xy[i][c], 50000);

@@ -101,11 +101,10 @@ end:
 }
 
 /* One step, with the conversion to RGB in front of the first and back behind the last. */
-static int add_step(ta_plan *p, const char *name, const ta_buf *filter, enum AVPixelFormat back)
+static int add_step(ta_plan *p, const char *name, const ta_buf *filter, enum AVPixelFormat rgb, enum AVPixelFormat back)
 {
     ta_buf b = { 0 };
-    if (!ta_fmt_rgb(p->now.pix_fmt))
-        ta_plan_convert(p, ta_fmt_depth(p->now.pix_fmt) > 8 ? AV_PIX_FMT_GBRP16 : AV_PIX_FMT_GBRP10, &b);
+    ta_plan_convert(p, rgb, &b);
     ta_buf_addf(&b, "%s%s", b.len ? "," : "", filter->data);
     if (back != AV_PIX_FMT_NONE)
         ta_plan_convert(p, back, &b);
@@ -126,10 +125,13 @@ int ta_plan_rgb(ta_plan *p)
     /* An RGB source stays RGB; else the way back leads to its own kind of YUV. */
     enum AVPixelFormat home = ta_fmt_rgb(p->now.pix_fmt) ? AV_PIX_FMT_NONE
                                                          : ta_fmt_yuv(p->now.pix_fmt, ta_fmt_depth(p->now.pix_fmt));
+    /* libavfilter's colorlevels scales planar RGB of 10 and 12 bits as if it had 16: everything becomes black. */
+    bool deep = ta_fmt_depth(p->now.pix_fmt) > 8 || filters[1].len;
     for (int i = 0; i < 3 && r >= 0; i++)
         if (filters[i].len)
             r = filters[i].failed ? ta_no_memory(p->err)
-                                  : add_step(p, names[i], &filters[i], i == last ? home : AV_PIX_FMT_NONE);
+                                  : add_step(p, names[i], &filters[i], deep ? AV_PIX_FMT_GBRP16 : AV_PIX_FMT_GBRP10,
+                                             i == last ? home : AV_PIX_FMT_NONE);
     for (int i = 0; i < 3; i++)
         ta_buf_free(&filters[i]);
     return r;

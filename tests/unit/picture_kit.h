@@ -20,21 +20,32 @@
 
 /* ---- Settings and sources --------------------------------------------------------------------------------------- */
 
-/* Defaults with "name=value name=value" on top. */
-static inline ta_settings *kit_settings(const char *text)
+/* Defaults with "name=value name=value" on top; NULL and a reason when a value is refused. */
+static inline ta_settings *kit_try_settings(const char *text, ta_error *err)
 {
     ta_settings *s = ta_settings_new();
     assert_non_null(s);
+    int r = 0;
     char *copy = ta_strdup(text), *save = NULL;
     for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
         char *eq = strchr(word, '=');
         assert_non_null(eq);
         *eq = 0;
-        ta_error err = { 0 };
-        if (ta_settings_set(s, word, eq + 1, TA_FROM_COMMAND_LINE, NULL, &err) < 0)
-            fail_msg("%s: %s", word, err.text[0]);
+        if (r >= 0)
+            r = ta_settings_set(s, word, eq + 1, TA_FROM_COMMAND_LINE, NULL, err);
     }
     ta_free(copy);
+    if (r < 0)
+        ta_settings_free(&s);
+    return s;
+}
+
+static inline ta_settings *kit_settings(const char *text)
+{
+    ta_error err = { 0 };
+    ta_settings *s = kit_try_settings(text, &err);
+    if (!s)
+        fail_msg("'%s': %s", text, err.text[0]);
     return s;
 }
 
@@ -92,8 +103,8 @@ static inline void kit_plan_make(kit_plan *p, const char *settings, const ta_pic
     memset(p, 0, sizeof *p);
     char dir[64];
     snprintf(dir, sizeof dir, "/tmp/ta-picture-test.%d", (int)getpid());
-    ta_settings *s = kit_settings(settings);
-    p->status = ta_picture_plan(s, src, out, dir, &p->counts, &p->chain, &p->notes, &p->err);
+    ta_settings *s = kit_try_settings(settings, &p->err);
+    p->status = s ? ta_picture_plan(s, src, out, dir, &p->counts, &p->chain, &p->notes, &p->err) : (int)p->err.code;
     ta_buf b = { 0 };
     for (int i = 0; i < p->chain.count; i++)
         ta_buf_addf(&b, "%s%s[%s]", i ? " " : "", p->chain.stages[i]->name, p->chain.stages[i]->spec);

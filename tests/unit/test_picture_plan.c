@@ -141,16 +141,13 @@ static void sizes(void **state)
     check_size("resolution=2x square-pixels=no", 720, 480, (AVRational){ 8, 9 }, 1440, 960, (AVRational){ 8, 9 });
     check_size("resolution=source square-pixels=no encoder=ffv1", 721, 481, one, 721, 481, one);
     check_size("resolution=source", 721, 481, one, 720, 480, one);
-    for (int i = 0; i < 4; i++) {
-        static const char *const wrong[] = { "resolution=huge", "resolution=0x0", "resolution=99999", "resolution=2xx" };
-        ta_settings *s = kit_settings(wrong[i]);
-        ta_error err = { 0 };
-        int w, h;
-        AVRational sar;
-        assert_int_equal(ta_picture_size(s, 720, 480, one, &w, &h, &sar, &err), TA_ERR_USAGE);
-        assert_true(err.hint[0]);
-        ta_settings_free(&s);
-    }
+    ta_settings *s = kit_settings("resolution=16x");
+    ta_error err = { 0 };
+    int w, h;
+    AVRational sar;
+    assert_int_equal(ta_picture_size(s, 1920, 1080, one, &w, &h, &sar, &err), TA_ERR_USAGE); /* over 16384 */
+    assert_true(err.hint[0]);
+    ta_settings_free(&s);
 }
 
 static void order_of_good_practice(void **state)
