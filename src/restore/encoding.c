@@ -5,7 +5,7 @@
 static const struct {
     const char *encoder, *best, *fast;
 } presets[] = {
-    { "libx264", "slow", "fast" },    { "libx265", "slow", "fast" }, { "libsvtav1", "5", "8" },
+    { "libx264", "medium", "veryfast" }, { "libx265", "medium", "veryfast" }, { "libsvtav1", "6", "9" },
     { "h264_nvenc", "p7", "p4" },     { "hevc_nvenc", "p7", "p4" },  { "h264_qsv", "veryslow", "medium" },
     { "hevc_qsv", "veryslow", "medium" },
 };

@@ -230,8 +230,11 @@ static int write_header(mux *m, ta_error *err)
         return ta_fail(err, TA_ERR_DATA, "'%s': nothing in it could be decoded", m->job->input);
     copy_metadata(m);
     m->ctx->flags |= AVFMT_FLAG_BITEXACT;
-    m->ctx->avoid_negative_ts = AVFMT_AVOID_NEG_TS_AUTO;
-    if (!strcmp(m->job->container->name, "mp4") || !strcmp(m->job->container->name, "mov"))
+    bool mov = !strcmp(m->job->container->name, "mp4") || !strcmp(m->job->container->name, "mov");
+    /* The encoder's priming comes before zero. MP4 cuts it by an edit list, Matroska by CodecDelay: moving everything to
+     * make room for it would only shift the picture. */
+    m->ctx->avoid_negative_ts = mov ? AVFMT_AVOID_NEG_TS_AUTO : 0;
+    if (mov)
         av_dict_set(&options, "movflags", "+faststart+write_colr", 0);
     r = avformat_write_header(m->ctx, &options);
     av_dict_free(&options);
