@@ -149,8 +149,7 @@ ta_channel_fault ta_channel_meter_result(const ta_channel_meter *m, char *advice
         [TA_CHANNELS_FINE] = "",
         [TA_CHANNELS_LEFT_ONLY] = "the sound is on the left side only: --channel-fix left puts it on both",
         [TA_CHANNELS_RIGHT_ONLY] = "the sound is on the right side only: --channel-fix right puts it on both",
-        [TA_CHANNELS_OUT_OF_PHASE] = "the sides are out of phase and cancel each other in mono: "
-                                     "--channel-fix invert turns the right one",
+        [TA_CHANNELS_OUT_OF_PHASE] = "the sides are out of phase: --channel-fix invert turns the right one",
         [TA_CHANNELS_DUAL_MONO] = "both sides are the same mono sound: --audio-layout mono halves its size",
     };
     ta_channel_fault fault = judge(m);

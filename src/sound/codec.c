@@ -25,14 +25,15 @@ static const uint64_t layouts_opus[] = { AV_CH_LAYOUT_MONO,    AV_CH_LAYOUT_STER
                                          AV_CH_LAYOUT_QUAD,    AV_CH_LAYOUT_5POINT0_BACK, AV_CH_LAYOUT_5POINT1_BACK,
                                          AV_CH_LAYOUT_6POINT1, AV_CH_LAYOUT_7POINT1,      0 };
 
+/* libavcodec's DTS encoder starts with a frame of its filter bank's history, 512 samples, and doesn't say so. */
 static const ta_sound_codec codecs[] = {
-    { "aac", "aac", false, 8, rates_aac, layouts_aac },
-    { "ac3", "ac3", false, 6, rates_ac3, layouts_ac3 },
-    { "eac3", "eac3", false, 6, rates_ac3, layouts_ac3 },
-    { "dts", "dca", false, 6, rates_dts, layouts_dts },
-    { "flac", "flac", true, 8, NULL, NULL },
-    { "pcm", "pcm_s24le", true, 64, NULL, NULL },
-    { "opus", "libopus", false, 8, rates_opus, layouts_opus },
+    { "aac", "aac", false, 8, 0, rates_aac, layouts_aac },
+    { "ac3", "ac3", false, 6, 0, rates_ac3, layouts_ac3 },
+    { "eac3", "eac3", false, 6, 0, rates_ac3, layouts_ac3 },
+    { "dts", "dca", false, 6, 512, rates_dts, layouts_dts },
+    { "flac", "flac", true, 8, 0, NULL, NULL },
+    { "pcm", "pcm_s24le", true, 64, 0, NULL, NULL },
+    { "opus", "libopus", false, 8, 0, rates_opus, layouts_opus },
 };
 
 const ta_sound_codec *ta_sound_codec_find(const char *name)

@@ -59,6 +59,7 @@ typedef struct ta_sound_codec {
     const char *name, *encoder;
     bool lossless;
     int max_channels;
+    int hidden_delay; /* see ta_sound_target */
     const int *rates;
     const uint64_t *layouts; /* channel masks */
 } ta_sound_codec;

@@ -45,8 +45,7 @@ int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *c
                                                       ta_sound_layout, ta_sound_drift,       ta_sound_rate,
                                                       add_format };
     ta_sound_build b = { .s = s, .codec = codec, .now = *in, .chain = chain, .notes = notes, .err = err };
-    target->format = *in;
-    target->bit_rate = 0;
+    *target = (ta_sound_target){ .format = *in };
     if (ta_streq(codec, "copy"))
         return 0;
     int r = refuse_missing(&b);
@@ -58,7 +57,9 @@ int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *c
         r = ta_sound_bit_rate(s, ta_sound_codec_find(codec), &b.now, &target->bit_rate, notes, err);
     if (r >= 0 && notes && notes->failed)
         r = ta_no_memory(err);
-    if (r >= 0)
+    if (r >= 0) {
         target->format = b.now;
+        target->hidden_delay = ta_sound_codec_find(codec)->hidden_delay;
+    }
     return r;
 }

@@ -11,6 +11,8 @@
 typedef struct ta_sound_target {
     ta_audio_format format; /* of the finished track, before the encoder's own conversion */
     int64_t bit_rate;       /* bits/s, 0 for lossless codecs */
+    int hidden_delay;       /* samples by which the encoder delays besides the initial_padding that it tells: the muxer
+                             * subtracts them from the times */
 } ta_sound_target;
 
 /* Plans the stages of one track: channel fix, enhance chain, upmix or down-mix, drift, sample format. Everything but

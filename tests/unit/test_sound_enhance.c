@@ -116,6 +116,28 @@ static void clicks_stay(void **state)
     }
 }
 
+/* 5.1 through every chain: each channel's own click stays, and no channel leaks into another. */
+static void five_channels_and_bass(void **state)
+{
+    for (int m = 0; m < MODES; m++) {
+        char pairs[64];
+        snprintf(pairs, sizeof pairs, "audio-enhance=%s", modes[m].name);
+        sig *in = sig_new(48000, "5.1(side)", 96000);
+        for (int c = 0; c < 6; c++)
+            for (int64_t i = 0; i < 48; i++) /* a millisecond of 1 kHz, every channel at its own time */
+                in->x[c][12000 * (c + 1) + i] = 0.5 * sin(2 * M_PI * (double)i / 48);
+        sig *out = kit_run(pairs, in, AV_SAMPLE_FMT_FLTP, "ac3");
+        assert_int_equal(out->n, in->n);
+        for (int c = 0; c < 6; c++) {
+            int64_t at = kit_peak(out, c) - 12000 * (c + 1);
+            if (at < 0 || at > 48 + 48)
+                fail_msg("%s: channel %d has its peak %d samples off", modes[m].name, c, (int)at);
+        }
+        sig_free(in);
+        sig_free(out);
+    }
+}
+
 static void any_length(void **state)
 {
     static const int lengths[] = { 1, 100, 1199, 1200, 1201, 5000, 12801 };
@@ -169,6 +191,53 @@ static void bass_channel_survives(void **state)
     sig_free(out);
 }
 
+/* A stage that is configured again starts afresh: the same sound comes out the same. */
+static void again(void **state)
+{
+    plan p;
+    sig *in = programme("stereo", 1.1);
+    kit_plan(&p, "audio-enhance=aggressive audio-layout=5.1 upmix=surround", "stereo", 48000, AV_SAMPLE_FMT_FLTP,
+             "aac");
+    assert_ok(p.status, &p.err);
+    sig *first = sig_run(&p.chain, in, AV_SAMPLE_FMT_FLTP, 0), *second = sig_run(&p.chain, in, AV_SAMPLE_FMT_FLTP, 7);
+    assert_int_equal(first->n, second->n);
+    assert_int_equal(second->first_pts, 7);
+    for (int c = 0; c < 6; c++)
+        assert_memory_equal(first->x[c], second->x[c], (size_t)first->n * sizeof(double));
+    sig_free(in);
+    sig_free(first);
+    sig_free(second);
+    kit_plan_free(&p);
+}
+
+/* Each allocation of a plan and of a run fails once: an error, no crash, no leak (the sanitizers watch). */
+static void out_of_memory(void **state)
+{
+    ta_settings *s = kit_settings("audio-enhance=voice audio-layout=5.1 upmix=simple audio-drift=100");
+    ta_audio_format in = { 44100, AV_CHANNEL_LAYOUT_STEREO, AV_SAMPLE_FMT_S16 };
+    int failures = 0;
+    for (uint64_t n = 1; n < 2000; n++) {
+        ta_chain chain = { 0 };
+        ta_sound_target target;
+        ta_buf notes = { 0 };
+        ta_error err = { 0 };
+        ta_link link = { .type = AVMEDIA_TYPE_AUDIO, .audio = in }, out;
+        ta_alloc_fail_at(n);
+        int r = ta_sound_plan(s, &in, "opus", &chain, &target, &notes, &err);
+        if (r >= 0)
+            r = ta_chain_configure(&chain, &link, &out, &err);
+        ta_alloc_fail_at(0);
+        ta_chain_free(&chain);
+        ta_buf_free(&notes);
+        if (r >= 0)
+            break;
+        assert_int_equal(r, TA_ERR_AGAIN);
+        failures++;
+    }
+    assert_true(failures > 20);
+    ta_settings_free(&s);
+}
+
 static void low_rates(void **state)
 {
     plan p;
@@ -200,10 +269,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_as_written_by_hand),
         cmocka_unit_test(clicks_stay),
+        cmocka_unit_test(five_channels_and_bass),
         cmocka_unit_test(any_length),
         cmocka_unit_test(noise_floor_is_wired),
         cmocka_unit_test(bass_channel_survives),
         cmocka_unit_test(low_rates),
+        cmocka_unit_test(again),
+        cmocka_unit_test(out_of_memory),
         cmocka_unit_test(missing_engines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
