@@ -12,7 +12,7 @@ import tree
 PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 PAGES = [path for path in tree.files() if path.endswith(".md") and not path.startswith("tests/")]
 # Flags of other programs that our pages show, and flags of verbs that are no settings.
-OTHER_FLAGS = {"check", "no-install-recommends", "suite"}
+OTHER_FLAGS = {"check"}
 
 
 def said(*words):
@@ -59,6 +59,7 @@ class Pages(unittest.TestCase):
     @unittest.skipUnless(PROGRAM, "needs the program")
     def test_presets_exist(self):
         have = set(re.findall(r"^(\w+)", said("presets"), re.M))
+        self.assertEqual({os.path.basename(path)[:-5] for path in tree.files() if path.startswith("presets/")}, have)
         named = re.findall(r"--preset (\w+)|^\| ((?:`\w+`(?:, )?)+) \|", tree.text("README.md"), re.M)
         named = {word for pair in named for word in re.findall(r"\w+", " ".join(pair))}
         self.assertGreater(len(named), 4)
