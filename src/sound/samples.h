@@ -2,6 +2,8 @@
 #ifndef TA_SOUND_SAMPLES_H
 #define TA_SOUND_SAMPLES_H
 
+#include <stdbool.h>
+
 #include <libavutil/frame.h>
 
 /* Writes `count` samples of one channel from sample `from` on, full scale = 1, to out[0], out[stride], ...
