@@ -148,4 +148,16 @@ bool ta_encoder_exists(const char *encoder);
  * encoder has) and, for lossy encoders, 4:2:0. AV_PIX_FMT_NONE when it has none with so many bits. */
 enum AVPixelFormat ta_encoder_pix_fmt(const char *encoder, enum AVPixelFormat source, int bits);
 
+/* ---- Text subtitles -------------------------------------------------------------------------------------------- */
+
+/* Converts text subtitles (SubRip, ASS, WebVTT, MOV text) where a container holds only another kind. */
+typedef struct ta_subtitles ta_subtitles;
+/* TA_ERR_UNAVAILABLE when libav lacks one of the codecs, TA_ERR_DATA for a broken stream. */
+int ta_subtitles_open(ta_subtitles **s, const AVStream *in, enum AVCodecID codec, ta_error *err);
+void ta_subtitles_close(ta_subtitles **s);
+/* Replaces the packet's text, keeps its times. 1, or 0 when it holds nothing to show. */
+int ta_subtitles_convert(ta_subtitles *s, AVPacket *pkt, ta_error *err);
+int ta_subtitles_parameters(const ta_subtitles *s, AVCodecParameters *p, ta_error *err);
+bool ta_subtitles_are_text(enum AVCodecID codec);
+
 #endif

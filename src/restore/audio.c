@@ -106,7 +106,17 @@ static int plan_copied(ta_job *job, const AVStream *st, ta_error *err)
     ta_track *t = NULL;
     const char *kind = av_get_media_type_string(st->codecpar->codec_type);
     const char *name = avcodec_get_name(st->codecpar->codec_id);
-    if (!ta_container_holds(job->container, st->codecpar->codec_id)) {
+    enum AVCodecID text = ta_container_text(job->container);
+    bool held = ta_container_holds(job->container, st->codecpar->codec_id);
+    if (!held && ta_subtitles_are_text(st->codecpar->codec_id) && text != AV_CODEC_ID_NONE) {
+        ta_job_note(job, "stream %d: the subtitles become %s, as %s can't hold %s", st->index, avcodec_get_name(text),
+                    job->container->name, name);
+        int r = new_track(job, st->index, &t, err);
+        if (r >= 0)
+            t->copy = true;
+        return r < 0 ? r : ta_subtitles_open(&t->text, st, text, err);
+    }
+    if (!held) {
         ta_job_note(job, "stream %d (%s, %s) is left out: %s can't hold it", st->index, kind ? kind : "data", name,
                     job->container->name);
         return 0;
@@ -160,6 +170,9 @@ int ta_job_plan_audio(ta_job *job, ta_error *err)
             r = plan_copied(job, st, err);
         else if (st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && (int)i != job->video)
             ta_job_note(job, "stream %u is left out: only the best of several video streams is restored", i);
+        else if (st->codecpar->codec_type == AVMEDIA_TYPE_DATA && st->codecpar->codec_id != AV_CODEC_ID_DVD_NAV &&
+                 !av_dict_get(st->metadata, "timecode", NULL, 0))
+            ta_job_note(job, "stream %u (data, %s) is left out", i, avcodec_get_name(st->codecpar->codec_id));
     }
     bool any = job->video >= 0;
     for (int i = 0; i < job->n_tracks; i++)

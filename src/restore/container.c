@@ -42,3 +42,12 @@ bool ta_container_holds(const ta_container *c, enum AVCodecID codec)
     const AVOutputFormat *f = av_guess_format(c->muxer, NULL, NULL);
     return f && avformat_query_codec(f, codec, FF_COMPLIANCE_NORMAL) == 1;
 }
+
+enum AVCodecID ta_container_text(const ta_container *c)
+{
+    static const enum AVCodecID kinds[] = { AV_CODEC_ID_SUBRIP, AV_CODEC_ID_MOV_TEXT, AV_CODEC_ID_WEBVTT };
+    for (size_t i = 0; i < TA_COUNT(kinds); i++)
+        if (ta_container_holds(c, kinds[i]))
+            return kinds[i];
+    return AV_CODEC_ID_NONE;
+}

@@ -18,6 +18,8 @@ typedef struct ta_container {
 /* By the setting, else by the extension of `output`, else Matroska. TA_ERR_USAGE for an extension that stands for no
  * container of ours, or contradicts the setting. */
 int ta_container_choose(const ta_settings *s, const char *output, const ta_container **c, ta_error *err);
+/* The kind of text subtitles that a container holds, AV_CODEC_ID_NONE for none. */
+enum AVCodecID ta_container_text(const ta_container *c);
 bool ta_container_holds(const ta_container *c, enum AVCodecID codec);
 
 /* An audio track that is processed, or a stream that is copied. */
@@ -26,6 +28,7 @@ typedef struct ta_track {
     bool copy;
     bool dropped;      /* nothing was in it */
     const char *codec; /* our name ("aac"); NULL for a copied stream */
+    ta_subtitles *text; /* converts the packets of a copied text stream; NULL = as they are */
     char encoder[32];  /* libav's name */
     ta_chain chain;
     ta_sound_target target;

@@ -79,6 +79,7 @@ void ta_job_free(ta_job **pj)
     for (int i = 0; i < job->n_tracks; i++) {
         ta_chain_free(&job->tracks[i].chain);
         ta_spool_free(&job->tracks[i].pcm);
+        ta_subtitles_close(&job->tracks[i].text);
     }
     ta_spool_free(&job->copied);
     ta_chain_free(&job->chain);
@@ -117,8 +118,13 @@ const char *ta_job_output(const ta_job *job)
 static int open_files(ta_job *job, ta_error *err)
 {
     const char *work = ta_get_text(job->settings, TA_SET_work_dir);
-    char name[64];
-    snprintf(name, sizeof name, "output.%s", job->container->name);
+    char *dir = ta_path_dir(job->output);
+    if (!dir)
+        return ta_no_memory(err);
+    int stale = ta_job_folder_clean_stale(dir);
+    if (stale > 0)
+        ta_log(TA_LOG_INFO, "restore", "%d job folders of runs that ended over a week ago were removed", stale);
+    ta_free(dir);
     int r = ta_job_folder_open(&job->folder, job->output, work[0] ? work : NULL, err);
     if (r < 0)
         return r;
@@ -207,6 +213,11 @@ static void note_findings(ta_job *job)
         if (ta_get_bool(job->settings, TA_SET_normalize) || t->gain.peak_limited)
             ta_log(TA_LOG_INFO, "sound", "stream %d: %s", t->source, t->gain.reason);
     }
+    const char *encoder = job->encoding.encoder;
+    if (atomic_load(&job->counts.captions_in) && strcmp(encoder, "libx264") && strcmp(encoder, "libx265") &&
+        !ta_ends(encoder, "_nvenc"))
+        ta_job_note(job, "the captions of the source (%llu packets) are left out: %s can't carry them",
+                    (unsigned long long)atomic_load(&job->counts.captions_in), encoder);
     if (atomic_load(&job->decode_errors))
         ta_job_note(job, "%llu video packets could not be decoded", (unsigned long long)job->decode_errors);
     if (atomic_load(&job->counts.gaps))

@@ -68,8 +68,11 @@ static int add_copy(mux *m, const ta_track *t, ta_error *err)
     int r = new_stream(m, &out, err);
     if (r < 0)
         return r;
-    if (avcodec_parameters_copy(out->codecpar, in->codecpar) < 0)
-        return ta_no_memory(err);
+    r = t->text ? ta_subtitles_parameters(t->text, out->codecpar, err)
+        : avcodec_parameters_copy(out->codecpar, in->codecpar) < 0 ? ta_no_memory(err)
+                                                                   : 0;
+    if (r < 0)
+        return r;
     out->codecpar->codec_tag = 0;
     out->time_base = in->time_base;
     out->sample_aspect_ratio = in->sample_aspect_ratio;

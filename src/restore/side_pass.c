@@ -273,7 +273,7 @@ static int decode(side_pass *p, side_track *s, const AVPacket *pkt, ta_error *er
 
 /* ---- Copied packets ---------------------------------------------------------------------------------------------- */
 
-static int copy_packet(side_pass *p, AVPacket *pkt, ta_error *err)
+static int copy_packet(side_pass *p, const ta_track *track, AVPacket *pkt, ta_error *err)
 {
     const ta_job *job = p->job;
     const AVStream *st = ta_input_context(p->in)->streams[pkt->stream_index];
@@ -283,6 +283,9 @@ static int copy_packet(side_pass *p, AVPacket *pkt, ta_error *err)
     int64_t us = av_rescale_q(t, st->time_base, AV_TIME_BASE_Q);
     if (us < job->start_us || us >= job->end_us)
         return 0;
+    int r = track->text ? ta_subtitles_convert(track->text, pkt, err) : 1;
+    if (r <= 0)
+        return r;
     int64_t zero = av_rescale_q(job->zero_us, AV_TIME_BASE_Q, st->time_base);
     pkt->pts = t - zero;
     pkt->dts = pkt->dts == AV_NOPTS_VALUE ? pkt->pts : pkt->dts - zero;
@@ -320,7 +323,7 @@ static int read_all(side_pass *p, ta_error *err)
         side_track *s;
         ta_track *t = track_of(p, pkt->stream_index, &s);
         if (t && t->copy)
-            r = copy_packet(p, pkt, err);
+            r = copy_packet(p, t, pkt, err);
         else if (t)
             r = decode(p, s, pkt, err);
         report_progress(p, pkt);
