@@ -64,11 +64,20 @@ static int check_held(ta_job *job, const char *codec, enum AVCodecID id, ta_erro
     return ta_hint(err, "choose mkv, or another --audio-codec");
 }
 
-/* PCM keeps the depth of the source. */
-static const char *pcm_encoder(const AVCodecParameters *p)
+/* PCM has 24 bits where the sound was worked on or had more than 16. */
+static const char *pcm_encoder(enum AVSampleFormat finished)
 {
-    int bits = p->bits_per_raw_sample ? p->bits_per_raw_sample : av_get_bytes_per_sample(p->format) * 8;
-    return bits > 16 && p->format != AV_SAMPLE_FMT_FLTP && p->format != AV_SAMPLE_FMT_FLT ? "pcm_s24le" : "pcm_s16le";
+    return av_get_packed_sample_fmt(finished) == AV_SAMPLE_FMT_S16 ? "pcm_s16le" : "pcm_s24le";
+}
+
+static void note_lines(ta_job *job, int stream, char *notes)
+{
+    for (char *line = notes, *next; line && *line; line = next) {
+        next = line + strcspn(line, "\n");
+        if (*next)
+            *next++ = '\0';
+        ta_job_note(job, "stream %d: %s", stream, line);
+    }
 }
 
 static int plan_encoded(ta_job *job, const AVStream *st, const char *codec, ta_error *err)
@@ -76,7 +85,7 @@ static int plan_encoded(ta_job *job, const AVStream *st, const char *codec, ta_e
     ta_buf notes = { 0 };
     ta_track *t = NULL;
     const AVCodecParameters *p = st->codecpar;
-    const char *encoder = strcmp(codec, "pcm") == 0 ? pcm_encoder(p) : encoder_of(codec);
+    const char *encoder = encoder_of(codec);
     const AVCodec *c = encoder ? avcodec_find_encoder_by_name(encoder) : NULL;
     if (!c) {
         ta_fail(err, TA_ERR_UNAVAILABLE, "this libav has no encoder for %s", codec);
@@ -95,8 +104,10 @@ static int plan_encoded(ta_job *job, const AVStream *st, const char *codec, ta_e
     r = ta_sound_plan(job->settings, &in, codec, &t->chain, &t->target, &notes, err);
     if (r < 0)
         ta_wrap(err, "'%s', stream %d", job->input, st->index);
-    else if (notes.data)
-        ta_job_note(job, "stream %d: %.*s", st->index, (int)strcspn(notes.data, "\n"), notes.data);
+    else
+        note_lines(job, st->index, notes.data);
+    if (r >= 0 && strcmp(codec, "pcm") == 0)
+        snprintf(t->encoder, sizeof t->encoder, "%s", pcm_encoder(t->target.format.sample_fmt));
     ta_buf_free(&notes);
     return r;
 }
@@ -275,9 +286,8 @@ static int open_track_encoder(audio_node *a, ta_error *err)
 
 enum { CHUNK = 4096 };
 
-static int read_chunk(audio_node *a, int64_t pos, AVFrame **out, ta_error *err)
+int ta_track_read(ta_track *t, int64_t pos, AVFrame **out, ta_error *err)
 {
-    const ta_track *t = a->track;
     const ta_audio_format *af = &t->target.format;
     AVFrame *f = av_frame_alloc();
     *out = NULL;
@@ -294,7 +304,7 @@ static int read_chunk(audio_node *a, int64_t pos, AVFrame **out, ta_error *err)
     if (r < 0)
         av_frame_free(&f);
     *out = f;
-    return r;
+    return r < 0 ? r : 1;
 }
 
 static int encode_track(void *opaque, ta_error *err)
@@ -314,7 +324,7 @@ static int encode_track(void *opaque, ta_error *err)
         AVFrame *f;
         if (ta_cancelled(a->job->cancel))
             return ta_fail(err, TA_ERR_CANCELLED, "cancelled");
-        r = read_chunk(a, pos, &f, err);
+        r = ta_track_read(t, pos, &f, err);
         if (r >= 0)
             r = a->gain->cls->push(a->gain, f, err);
         if (r >= 0 && a->job->video < 0)

@@ -94,8 +94,12 @@ struct ta_job {
     char *stream_hashes;       /* JSON array text */
     double wall_seconds, cpu_seconds;
     char timecode[32];         /* of the first frame kept, "" = none */
+    int64_t shift_us;          /* by which the container's times are later than the job's */
     int64_t first_out_us;      /* time of the first frame written, from zero */
 };
+
+/* A piece of a finished track from its spool, at sample `pos`; 1 and a frame of the caller's. */
+int ta_track_read(ta_track *t, int64_t pos, AVFrame **frame, ta_error *err);
 
 void ta_job_note(ta_job *job, const char *fmt, ...) TA_PRINTF(2, 3);
 

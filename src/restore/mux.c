@@ -14,6 +14,7 @@ typedef struct mux_source {
     AVRational base; /* of the head's times */
     AVStream *out;
     int64_t zero;    /* in `base`, taken off each time */
+    int64_t shift_us; /* put on each time */
 } mux_source;
 
 typedef struct mux {
@@ -23,7 +24,6 @@ typedef struct mux {
     mux_source sources[TA_MAX_TRACKS + 2];
     int n_sources;
     AVStream *copies[64]; /* output stream of a copied source stream */
-    AVRational copy_base[64];
     bool header;
     ta_space space;
 } mux;
@@ -78,7 +78,6 @@ static int add_copy(mux *m, const ta_track *t, ta_error *err)
     out->sample_aspect_ratio = in->sample_aspect_ratio;
     copy_stream_facts(m, out, t->source);
     m->copies[t->source] = out;
-    m->copy_base[t->source] = in->time_base;
     return 0;
 }
 
@@ -165,7 +164,7 @@ static int fetch(mux *m, mux_source *s, ta_error *err)
             av_packet_free(&pkt);
         s->head = pkt;
         if (r > 0)
-            s->base = m->copy_base[pkt->stream_index];
+            s->base = ta_input_context(m->job->in)->streams[pkt->stream_index]->time_base;
     }
     s->ended = r == 0;
     return r < 0 ? r : 0;
@@ -221,6 +220,26 @@ static int add_streams(mux *m, ta_error *err)
     return r;
 }
 
+/* An encoder's priming comes before zero. MP4 cuts it by an edit list. Matroska says Opus' own in CodecDelay, which players
+ * take off each time, so it is put on here; for others all streams move by the same whole milliseconds, as a time below
+ * zero is not for Matroska. */
+static void make_room(mux *m)
+{
+    int64_t least = 0;
+    for (int i = 0; i < m->n_sources; i++) {
+        mux_source *s = &m->sources[i];
+        if (!s->edge || !s->head || s->head->pts == AV_NOPTS_VALUE)
+            continue;
+        if (s->out->codecpar->codec_id == AV_CODEC_ID_OPUS)
+            s->zero -= av_rescale_q(s->out->codecpar->initial_padding,
+                                    (AVRational){ 1, s->out->codecpar->sample_rate }, s->base);
+        least = TA_MIN(least, av_rescale_q(s->head->pts - s->zero, s->base, AV_TIME_BASE_Q));
+    }
+    m->job->shift_us = (-least + 999) / 1000 * 1000;
+    for (int i = 0; i < m->n_sources; i++)
+        m->sources[i].shift_us = m->job->shift_us;
+}
+
 static int write_header(mux *m, ta_error *err)
 {
     AVDictionary *options = NULL;
@@ -234,9 +253,9 @@ static int write_header(mux *m, ta_error *err)
     copy_metadata(m);
     m->ctx->flags |= AVFMT_FLAG_BITEXACT;
     bool mov = !strcmp(m->job->container->name, "mp4") || !strcmp(m->job->container->name, "mov");
-    /* The encoder's priming comes before zero. MP4 cuts it by an edit list, Matroska by CodecDelay: moving everything to
-     * make room for it would only shift the picture. */
     m->ctx->avoid_negative_ts = mov ? AVFMT_AVOID_NEG_TS_AUTO : 0;
+    if (!mov)
+        make_room(m);
     if (mov)
         av_dict_set(&options, "movflags", "+faststart+write_colr", 0);
     r = avformat_write_header(m->ctx, &options);
@@ -258,11 +277,12 @@ static int write_head(mux *m, mux_source *s, ta_error *err)
 {
     AVPacket *pkt = s->head;
     AVStream *out = s->edge ? s->out : m->copies[pkt->stream_index];
+    int64_t move = av_rescale_q(s->shift_us, AV_TIME_BASE_Q, s->base) - s->zero;
     s->head = NULL;
     if (pkt->pts != AV_NOPTS_VALUE)
-        pkt->pts -= s->zero;
+        pkt->pts += move;
     if (pkt->dts != AV_NOPTS_VALUE)
-        pkt->dts -= s->zero;
+        pkt->dts += move;
     av_packet_rescale_ts(pkt, s->base, out->time_base);
     pkt->stream_index = out->index;
     pkt->pos = -1;

@@ -2,6 +2,7 @@
  * loudness is measured, keeps the packets of copied streams, and hashes the source on the way. The sound is finished
  * before it is encoded, so one gain can be right for the whole track. */
 #include <libswresample/swresample.h>
+#include <math.h>
 
 #include "restore/internal.h"
 
@@ -12,6 +13,7 @@ static const int64_t gap_us = 20000;
 
 typedef struct side_track {
     ta_track *t;
+    ta_space *space; /* of the job folder, where spools grow */
     ta_decoder *decoder;
     ta_loudness_meter *before, *after;
     ta_channel_meter *channels;
@@ -28,7 +30,7 @@ typedef struct side_pass {
     ta_input *in;
     side_track tracks[TA_MAX_TRACKS];
     int64_t last_dts[64]; /* of copied streams */
-    int64_t ended;        /* audio streams past the end */
+    ta_space space;
 } side_pass;
 
 /* ---- The end of a chain: meter and spool ------------------------------------------------------------------------- */
@@ -47,6 +49,8 @@ static int take_finished(void *to, AVFrame *f, ta_error *err)
     int r = s->after ? ta_loudness_meter_add(s->after, f, err) : 0;
     if (r >= 0)
         r = spool_frame(s, f, err);
+    if (r >= 0)
+        r = ta_space_check(s->space, err);
     s->t->samples += f->nb_samples;
     av_frame_free(&f);
     return r;
@@ -335,6 +339,35 @@ static int read_all(side_pass *p, ta_error *err)
     return r;
 }
 
+/* The finished track, read from its spool for whoever must measure it again. */
+typedef struct spool_reader {
+    ta_track *t;
+    int64_t pos;
+} spool_reader;
+
+static int read_spool(void *opaque, bool rewind, AVFrame **frame, ta_error *err)
+{
+    spool_reader *r = opaque;
+    if (rewind)
+        r->pos = 0;
+    *frame = NULL;
+    int got = r->pos < r->t->samples ? ta_track_read(r->t, r->pos, frame, err) : 0;
+    r->pos += got > 0 ? (*frame)->nb_samples : 0;
+    return got < 0 ? got : 0;
+}
+
+/* One gain for the whole track; what a limiter takes away is found by trying. */
+static int settle_gain(side_pass *p, ta_track *t, ta_error *err)
+{
+    const ta_settings *s = p->job->settings;
+    spool_reader reader = { t, 0 };
+    ta_sound_gain(s, &t->after, &t->gain);
+    if (!ta_get_bool(s, TA_SET_limiter))
+        return 0;
+    ta_loudness reached;
+    return ta_sound_fit(s, &t->target.format, &t->after, read_spool, &reader, &t->gain, &reached, err);
+}
+
 static int finish_track(side_pass *p, side_track *s, ta_error *err)
 {
     ta_track *t = s->t;
@@ -355,16 +388,17 @@ static int finish_track(side_pass *p, side_track *s, ta_error *err)
     if (r < 0)
         return r;
     t->start = av_rescale(t->start, t->target.format.sample_rate, s->format.sample_rate);
-    ta_sound_gain(p->job->settings, &t->after, &t->gain);
     t->fault = ta_channel_meter_result(s->channels, t->advice);
-    return 0;
+    return settle_gain(p, t, err);
 }
 
-/* audio-shift moves the sound; what would come before the picture's zero is cut. */
+/* audio-drift stretches the sound about the job's zero; audio-shift moves it; what would come before zero is cut. */
 static void shift_track(ta_job *job, ta_track *t)
 {
     double ms = ta_get_float(job->settings, TA_SET_audio_shift);
-    t->start += (int64_t)llrint(ms * t->target.format.sample_rate / 1000);
+    double stretch = 1 + ta_get_float(job->settings, TA_SET_audio_drift) / 1e6;
+    double samples = ms * t->target.format.sample_rate / 1000;
+    t->start = llrint((double)t->start * stretch + samples) - t->target.hidden_delay;
 }
 
 static int side_main(void *opaque, ta_error *err)
@@ -393,6 +427,7 @@ static void free_side(void *opaque)
         swr_free(&p->tracks[i].swr);
     }
     ta_input_close(&p->in);
+    ta_free(p->space.folder);
     ta_free(p);
 }
 
@@ -402,6 +437,7 @@ static int open_track(side_pass *p, int i, ta_error *err)
     side_track *s = &p->tracks[i];
     char name[32];
     s->t = t;
+    s->space = &p->space;
     s->expected = INT64_MIN;
     if (t->copy)
         return 0;
@@ -427,6 +463,12 @@ int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
     for (size_t i = 0; i < TA_COUNT(p->last_dts); i++)
         p->last_dts[i] = INT64_MIN;
     int r = ta_job_own(job, p, free_side, err);
+    if (r < 0)
+        return r;
+    p->space.folder = ta_strdup(ta_job_folder_path(job->folder));
+    p->space.reserve = ta_get_int(job->settings, TA_SET_reserve);
+    p->space.limit = ta_get_int(job->settings, TA_SET_temp_limit);
+    r = p->space.folder ? 0 : ta_no_memory(err);
     if (r >= 0)
         r = ta_input_open(&p->in, job->input, job->cancel, err);
     if (r >= 0)
