@@ -264,8 +264,7 @@ static int note_useless(const ta_settings *s, ta_buf *notes, ta_error *err)
 {
     for (int i = 0; i < TA_SET_COUNT; i++) {
         ta_setting_id id = (ta_setting_id)i, failed = id;
-        bool told = chosen_now(s, id) || (s->slot[id].document && !is_default(s, id));
-        int met = told ? ta_when_met(s, id, &failed, err) : 1;
+        int met = chosen_now(s, id) ? ta_when_met(s, id, &failed, err) : 1;
         if (met < 0)
             return met;
         char *sentence = met ? NULL : ta_when_sentence(ta_setting(failed)->when);

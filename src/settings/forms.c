@@ -51,7 +51,9 @@ static bool check_codec(const char *codec, ta_form *form)
 {
     ta_value parsed;
     ta_error err;
-    if (ta_value_parse(TA_SET_audio_codec, codec, &parsed, &err) < 0)
+    int r = ta_value_parse(TA_SET_audio_codec, codec, &parsed, &err);
+    form->no_memory = r == TA_ERR_AGAIN;
+    if (r < 0)
         return refuse(form, "%s", err.text[0]);
     ta_value_clear(&parsed);
     return true;

@@ -53,8 +53,10 @@ static int load_system_file(ta_settings *s, ta_error *err)
 
 static int load_user_file(ta_settings *s, ta_error *err)
 {
-    char *path = ta_user_path("XDG_CONFIG_HOME", ".config", "config.yaml");
-    int r = path ? load_if_there(s, path, TA_FROM_USER_FILE, err) : 0;
+    char *path;
+    int r = ta_user_path(&path, "XDG_CONFIG_HOME", ".config", "config.yaml", err);
+    if (path)
+        r = load_if_there(s, path, TA_FROM_USER_FILE, err);
     ta_free(path);
     return r;
 }
@@ -106,10 +108,13 @@ int ta_settings_load(ta_settings *s, ta_error *err)
     return r == 0 ? load_environment(s, err) : r;
 }
 
-char *ta_user_path(const char *variable, const char *below_home, const char *name)
+int ta_user_path(char **path, const char *variable, const char *below_home, const char *name, ta_error *err)
 {
     const char *base = getenv(variable), *home = getenv("HOME");
-    if (base && *base == '/') /* the XDG specification: relative paths are to be ignored */
-        return ta_format("%s/terminalai/%s", base, name);
-    return home && *home ? ta_format("%s/%s/terminalai/%s", home, below_home, name) : NULL;
+    bool xdg = base && *base == '/'; /* the specification: relative paths are to be ignored */
+    *path = NULL;
+    if (!xdg && (!home || !*home))
+        return 0;
+    *path = xdg ? ta_format("%s/terminalai/%s", base, name) : ta_format("%s/%s/terminalai/%s", home, below_home, name);
+    return *path ? 0 : ta_no_memory(err);
 }

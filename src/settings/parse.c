@@ -164,6 +164,8 @@ static int parse_text(const ta_setting_info *row, const char *text, ta_value *ou
     ta_form form = { .replacement = NULL };
     ta_form_check check = row->type == TA_TYPE_TEXT ? ta_form_of(row->name) : NULL;
     if (check && !check(text, &form)) {
+        if (form.no_memory)
+            return ta_no_memory(err);
         ta_fail(err, TA_ERR_USAGE, "%s", form.why);
         if (*form.hint)
             return ta_hint(err, "%s", form.hint);

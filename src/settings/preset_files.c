@@ -11,18 +11,17 @@
 
 enum { USER_FOLDERS = 2, FOLDERS = 3 };
 
-/* $TERMINALAI_DATA/presets, the user's data folder, the installation's; NULL where there is none. */
-static char *folder(int i)
+/* $TERMINALAI_DATA/presets, the user's data folder, the installation's; *dir is NULL where there is none. */
+static int folder(int i, char **dir, ta_error *err)
 {
     const char *data = getenv("TERMINALAI_DATA");
-    switch (i) {
-    case 0:
-        return data && *data ? ta_path_join(data, "presets") : NULL;
-    case 1:
-        return ta_user_path("XDG_DATA_HOME", ".local/share", "presets");
-    default:
-        return ta_strdup(TA_DATA_DIR "/presets");
-    }
+    if (i == 1)
+        return ta_user_path(dir, "XDG_DATA_HOME", ".local/share", "presets", err);
+    *dir = NULL;
+    if (i == 0 && (!data || !*data))
+        return 0;
+    *dir = i == 0 ? ta_path_join(data, "presets") : ta_strdup(TA_DATA_DIR "/presets");
+    return *dir ? 0 : ta_no_memory(err);
 }
 
 static bool is_path(const char *name)
@@ -30,18 +29,29 @@ static bool is_path(const char *name)
     return strchr(name, '/') || ta_ends(name, ".yaml") || ta_ends(name, ".yml");
 }
 
-/* The path of NAME.yaml in the first of these folders that has it, or NULL. */
-static char *find_in_folders(const char *name, int first, int end)
+/* *path becomes DIR/NAME.yaml when that file is there, else NULL. */
+static int look_in(const char *dir, const char *name, char **path, ta_error *err)
 {
-    for (int i = first; i < end; i++) {
-        char *dir = folder(i);
-        char *path = dir ? ta_format("%s/%s.yaml", dir, name) : NULL;
+    *path = ta_format("%s/%s.yaml", dir, name);
+    if (!*path)
+        return ta_no_memory(err);
+    if (access(*path, F_OK) < 0)
+        ta_freep(path);
+    return 0;
+}
+
+/* The path of NAME.yaml in the first of these folders that has it; *path stays NULL when none has. */
+static int find_in_folders(const char *name, int first, int end, char **path, ta_error *err)
+{
+    int r = 0;
+    for (int i = first; r == 0 && !*path && i < end; i++) {
+        char *dir;
+        r = folder(i, &dir, err);
+        if (dir)
+            r = look_in(dir, name, path, err);
         ta_free(dir);
-        if (path && access(path, F_OK) == 0)
-            return path;
-        ta_free(path);
     }
-    return NULL;
+    return r;
 }
 
 static const ta_builtin_preset *find_builtin(const char *name)
@@ -104,20 +114,32 @@ static int read_preset(ta_preset_file *p, const ta_builtin_preset *builtin, ta_e
     return r < 0 ? ta_wrap(err, "preset") : 0;
 }
 
+/* Where the preset is: p->path, or *builtin. */
+static int locate(ta_preset_file *p, const char *name, const ta_builtin_preset **builtin, ta_error *err)
+{
+    if (is_path(name)) {
+        p->path = ta_strdup(name);
+        return p->path ? 0 : ta_no_memory(err);
+    }
+    int r = find_in_folders(name, 0, USER_FOLDERS, &p->path, err);
+    if (r < 0 || p->path || (*builtin = find_builtin(name)))
+        return r;
+    r = find_in_folders(name, USER_FOLDERS, FOLDERS, &p->path, err);
+    return r < 0 || p->path ? r : fail_missing(name, err);
+}
+
 int ta_preset_file_open(ta_preset_file *p, const char *name, ta_error *err)
 {
     const ta_builtin_preset *builtin = NULL;
-    bool path = is_path(name);
     memset(p, 0, sizeof *p);
-    p->path = path ? ta_strdup(name) : find_in_folders(name, 0, USER_FOLDERS);
-    if (!p->path && !path && !(builtin = find_builtin(name)) &&
-        !(p->path = find_in_folders(name, USER_FOLDERS, FOLDERS)))
-        return fail_missing(name, err);
+    int r = locate(p, name, &builtin, err);
+    if (r < 0)
+        return r;
     p->name = p->path ? ta_path_stem(p->path) : ta_strdup(name);
     p->label = p->path ? ta_strdup(p->path) : ta_format("preset %s", name);
     if (!p->name || !p->label)
         return ta_no_memory(err);
-    int r = read_preset(p, builtin, err);
+    r = read_preset(p, builtin, err);
     return r < 0 ? r : check_keys(p, err);
 }
 
@@ -174,7 +196,8 @@ int ta_preset_names(char ***names, ta_error *err)
     for (const ta_builtin_preset *b = ta_builtin_presets; r == 0 && b->name; b++)
         r = add_name(names, &count, ta_strdup(b->name));
     for (int i = 0; r == 0 && i < FOLDERS; i++) {
-        char *dir = folder(i);
+        char *dir;
+        r = folder(i, &dir, err);
         if (dir)
             r = add_folder(names, &count, dir);
         ta_free(dir);

@@ -34,6 +34,7 @@ typedef struct ta_form {
     char why[TA_ERROR_TEXT];
     char hint[200];
     const char *replacement;
+    bool no_memory; /* why the check failed */
 } ta_form;
 typedef bool (*ta_form_check)(const char *text, ta_form *form);
 /* The check of a TEXT row by its name, or NULL when any text will do. */
@@ -82,8 +83,8 @@ int ta_when_met(const ta_settings *s, ta_setting_id id, ta_setting_id *failed, t
 char *ta_when_sentence(const char *when);
 
 /* A path of ours in a user's folder by the XDG base directory specification: $VARIABLE/terminalai/NAME, else
- * ~/BELOW_HOME/terminalai/NAME (ta_free); NULL without a home or memory. */
-char *ta_user_path(const char *variable, const char *below_home, const char *name);
+ * ~/BELOW_HOME/terminalai/NAME (ta_free); NULL without a home. 0 or TA_ERR_AGAIN. */
+int ta_user_path(char **path, const char *variable, const char *below_home, const char *name, ta_error *err);
 
 /* Applies a preset as ta_preset_apply does, and adds its notes, one a line, to `notes` (may be NULL). */
 int ta_preset_apply_noted(ta_settings *s, const char *name, ta_buf *notes, ta_error *err);

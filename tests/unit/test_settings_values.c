@@ -1,0 +1,256 @@
+/* Settings one by one: what each type and form takes, what it refuses and in which words, typed values, precedence. */
+#include "settings_test.h"
+#include "settings/values.h"
+
+#include <locale.h>
+
+static void test_types(void **state)
+{
+    assert_sets("vfr", "TRUE", "yes");
+    assert_sets("vfr", "0", "no");
+    assert_sets("crf", "020", "20");
+    assert_sets("chroma-shift-x", "-32", "-32");
+    assert_sets("contrast", "1.10", "1.1");
+    assert_sets("contrast", "1e-3", "0.001");
+    assert_sets("brightness", "-0.0", "0");
+    assert_sets("engine", "Classic", "classic");
+    assert_sets("start", "90", "00:01:30.000");
+    assert_sets("start", "1:02:03.000001", "01:02:03.000001");
+    assert_sets("start", "none", "");
+    assert_sets("reserve", "1.5K", "1536");
+    assert_sets("reserve", "2048K", "2M");
+    assert_sets("audio-bitrate", "192000", "192k");
+    assert_sets("audio-bitrate", "0.5M", "500k");
+    assert_sets("audio-bitrate", "AUTO", "auto");
+    assert_sets("work-dir", "/tmp/a b", "/tmp/a b");
+}
+
+static void test_types_refuse(void **state)
+{
+    assert_refuses("vfr", "maybe", "yes nor no");
+    assert_refuses("crf", "64", "0 to 63");
+    assert_refuses("crf", "-1", "0 to 63");
+    assert_refuses("crf", "1.5", "whole number from 0 to 63");
+    assert_refuses("crf", "", "whole number");
+    assert_refuses("crf", "18x", "whole number");
+    assert_refuses("contrast", "0x1p3", "number from 0 to 3");
+    assert_refuses("contrast", "nan", "number");
+    assert_refuses("contrast", "3.01", "0 to 3");
+    assert_refuses("loudness", "-4.9", "-70 to -5 LUFS");
+    assert_refuses("engine", "clasic", "did you mean 'classic'?");
+    assert_refuses("engine", "zzzzzzzz", "auto, classic, realesrgan or rtxvideo");
+    assert_refuses("start", "-5", "not a time");
+    assert_refuses("start", "soon", "1:30");
+    assert_refuses("reserve", "lots", "1.5G");
+    assert_refuses("audio-bitrate", "192", "6k to 20M");
+    assert_refuses("audio-bitrate", "fast", "192k");
+    assert_refuses("work-dir", "a\nb", "control");
+    assert_refuses("work-dir", "a\xff", "UTF-8");
+}
+
+static void test_unknown_name(void **state)
+{
+    ta_error err = { 0 };
+    ta_settings *s = ta_settings_new();
+    assert_int_equal(ta_settings_set(s, "crff", "3", TA_FROM_COMMAND_LINE, NULL, &err), TA_ERR_USAGE);
+    assert_says(&err, "did you mean 'crf'?");
+    assert_int_equal(ta_settings_set(s, "color-space", "auto", TA_FROM_USER_FILE, "c.yaml:3", &err), TA_ERR_CONFIG);
+    assert_says(&err, "c.yaml:3");
+    assert_says(&err, "did you mean 'colour-space'?");
+    assert_null(ta_settings_get(s, "crff"));
+    assert_int_equal(ta_setting_find("crff"), -1);
+    ta_settings_free(&s);
+}
+
+static void test_forms(void **state)
+{
+    assert_sets("audio-tracks", "0,1=copy,5=flac", "0,1=copy,5=flac");
+    assert_refuses("audio-tracks", "0,0", "twice");
+    assert_refuses("audio-tracks", "0,", "track number");
+    assert_refuses("audio-tracks", "64", "0 to 63");
+    assert_refuses("audio-tracks", "1=acc", "'acc' is not one of aac");
+    assert_sets("crop", "8:0:8:12", "8:0:8:12");
+    assert_refuses("crop", "8:0:8", "left:top:right:bottom");
+    assert_refuses("crop", "8:0:8:-1", "left:top:right:bottom");
+    assert_refuses("crop", "8:0:8:1.5", "left:top:right:bottom");
+    assert_sets("denoise-strength", "4:3:6:4.5", "4:3:6:4.5");
+    assert_refuses("denoise-strength", "havy", "did you mean 'heavy'?");
+    assert_refuses("denoise-strength", "4:-3", "0 to 1000");
+    assert_sets("colour-balance", "rs=.1:bs=-.1", "rs=.1:bs=-.1");
+    assert_sets("colour-balance", "none", "");
+    assert_refuses("colour-balance", "rs=0.1:rs=0.2", "twice");
+    assert_refuses("colour-balance", "rs=1.5", "-1 to 1");
+    assert_refuses("colour-balance", "xs=0.5", "rs, gs, bs");
+    assert_sets("levels", "16:235:0:255", "16:235:0:255");
+    assert_refuses("levels", "235:16:0:255", "below");
+    assert_refuses("levels", "16:256:0:255", "0 to 255");
+    assert_refuses("levels", "16:235", "four");
+    assert_sets("lut", "my look.CUBE", "my look.CUBE");
+    assert_sets("lut", "none", "");
+    assert_refuses("lut", "vhs_restor", "did you mean 'vhs_restore'?");
+}
+
+static void test_more_forms(void **state)
+{
+    assert_sets("resolution", "1080P", "1080");
+    assert_sets("resolution", "4k", "2160");
+    assert_sets("resolution", "720x540", "720x540");
+    assert_sets("resolution", "1.5x", "1.5x");
+    assert_refuses("resolution", "999", "WIDTHxHEIGHT");
+    assert_refuses("resolution", "8x8", "WIDTHxHEIGHT");
+    assert_refuses("resolution", "17x", "factor");
+    assert_sets("encoder-options", "aq-mode=3:ref=4", "aq-mode=3:ref=4");
+    assert_sets("encoder-options", "a=b\\:c:d=e", "a=b\\:c:d=e");
+    assert_refuses("encoder-options", "aq-mode", "name=value");
+    assert_refuses("encoder-options", "aq-mode=", "name=value");
+    assert_refuses("encoder-options", "ref=3:crf=20", "use crf");
+    assert_sets("noise-floor", "-25", "-25");
+    assert_refuses("noise-floor", "-81", "-80 to -20");
+    assert_sets("output-template", "{name} {height}p {preset}", "{name} {height}p {preset}");
+    assert_refuses("output-template", "{nmae}", "did you mean 'name'?");
+    assert_refuses("output-template", "{name", "brace");
+    assert_refuses("output-template", "a/b", "file name");
+    assert_sets("preview", "10s@1:30", "10s@1:30");
+    assert_refuses("preview", "10s", "LENGTH@TIME");
+    assert_refuses("preview", "0@5", "length");
+    assert_refuses("preview", "5@x", "time");
+}
+
+/* Every TEXT row has a check of its form, and every default is what its own row takes, in canonical spelling. */
+static void test_table(void **state)
+{
+    ta_settings *s = ta_settings_new();
+    for (int i = 0; i < TA_SET_COUNT; i++) {
+        const ta_setting_info *row = ta_setting((ta_setting_id)i);
+        assert_int_equal(ta_setting_find(row->name), i);
+        assert_string_equal(ta_setting_names()[i], row->name);
+        assert_true(row->type != TA_TYPE_TEXT || ta_form_of(row->name));
+        if (row->type != TA_TYPE_TIME)
+            assert_value(s, row->name, row->def);
+        assert_true(*row->help && *row->group && *row->since);
+        assert_true(row->help[strlen(row->help) - 1] != '.');
+        assert_true(row->type != TA_TYPE_CHOICE || strchr(row->choices, '|'));
+    }
+    assert_null(ta_setting_names()[TA_SET_COUNT]);
+    ta_settings_free(&s);
+}
+
+/* Conditions name settings and values that exist, and end. */
+static void test_conditions(void **state)
+{
+    ta_settings *s = ta_settings_new();
+    for (int i = 0; i < TA_SET_COUNT; i++) {
+        ta_when w;
+        assert_int_equal(ta_when_parse(ta_setting((ta_setting_id)i)->when, &w, NULL), 0);
+        for (size_t n = 0; w.id >= 0 && w.words[n]; n++) {
+            ta_value v = { 0 };
+            assert_int_equal(ta_value_parse((ta_setting_id)w.id, w.words[n], &v, NULL), 0);
+            assert_string_equal(v.text, w.words[n]);
+            ta_value_clear(&v);
+        }
+        ta_when_free(&w);
+        assert_in_range(ta_when_met(s, (ta_setting_id)i, NULL, NULL), 0, 1);
+    }
+    assert_int_equal(ta_when_met(s, TA_SET_loudness_range, NULL, NULL), 0);
+    set(s, "limiter", "yes", TA_FROM_PRESET);
+    assert_int_equal(ta_when_met(s, TA_SET_loudness_range, NULL, NULL), 0); /* the limiter itself has no effect */
+    set(s, "normalize", "yes", TA_FROM_PRESET);
+    assert_int_equal(ta_when_met(s, TA_SET_loudness_range, NULL, NULL), 1);
+    ta_settings_free(&s);
+}
+
+static void test_getters(void **state)
+{
+    ta_settings *s = ta_settings_new();
+    assert_int_equal(ta_get_int(s, TA_SET_start), -1);
+    assert_int_equal(ta_get_int(s, TA_SET_audio_bitrate), 0);
+    assert_int_equal(ta_get_int(s, TA_SET_reserve), 256 << 20);
+    assert_int_equal(ta_get_int(s, TA_SET_temp_limit), 0);
+    assert_int_equal(ta_get_int(s, TA_SET_crf), 18);
+    assert_true(ta_get_bool(s, TA_SET_square_pixels));
+    assert_true(ta_get_float(s, TA_SET_true_peak) == -1.5);
+    assert_true(ta_get_is(s, TA_SET_encoder, "libx264"));
+    assert_false(ta_get_was_set(s, TA_SET_crf));
+    set(s, "start", "1:30.5", TA_FROM_USER_FILE);
+    set(s, "audio-bitrate", "320k", TA_FROM_USER_FILE);
+    assert_int_equal(ta_get_int(s, TA_SET_start), 90500000);
+    assert_int_equal(ta_get_int(s, TA_SET_audio_bitrate), 320000);
+    assert_true(ta_get_was_set(s, TA_SET_start));
+    ta_settings *copy = ta_settings_copy(s);
+    ta_settings_free(&s);
+    assert_null(s);
+    ta_settings_free(&s);
+    assert_string_equal(ta_get_text(copy, TA_SET_start), "00:01:30.500");
+    assert_int_equal(ta_settings_origin(copy, "start", NULL), TA_FROM_USER_FILE);
+    ta_settings_free(&copy);
+}
+
+/* The stronger origin wins whichever way round they come; of the same origin the last. */
+static void test_precedence(void **state)
+{
+    for (int first = TA_FROM_DEFAULT + 1; first <= TA_FROM_COMMAND_LINE; first++) {
+        for (int second = TA_FROM_DEFAULT + 1; second <= TA_FROM_COMMAND_LINE; second++) {
+            ta_settings *s = ta_settings_new();
+            set(s, "crf", "21", (ta_origin)first);
+            set(s, "crf", "22", (ta_origin)second);
+            assert_value(s, "crf", second >= first ? "22" : "21");
+            assert_int_equal(ta_settings_origin(s, "crf", NULL), TA_MAX(first, second));
+            ta_settings_free(&s);
+        }
+    }
+}
+
+/* A weaker value is still checked. */
+static void test_weaker_is_checked(void **state)
+{
+    ta_error err = { 0 };
+    ta_settings *s = ta_settings_new();
+    set(s, "crf", "21", TA_FROM_COMMAND_LINE);
+    assert_int_equal(ta_settings_set(s, "crf", "99", TA_FROM_USER_FILE, "f:1", &err), TA_ERR_CONFIG);
+    assert_says(&err, "f:1: crf: 99");
+    assert_value(s, "crf", "21");
+    ta_settings_free(&s);
+}
+
+static void test_where(void **state)
+{
+    const char *where = "x";
+    ta_error err = { 0 };
+    ta_settings *s = ta_settings_new();
+    assert_int_equal(ta_settings_origin(s, "crf", &where), TA_FROM_DEFAULT);
+    assert_null(where);
+    assert_int_equal(ta_settings_set(s, "crf", "20", TA_FROM_COMMAND_LINE, "--crf", &err), 0);
+    assert_int_equal(ta_settings_origin(s, "crf", &where), TA_FROM_COMMAND_LINE);
+    assert_string_equal(where, "--crf");
+    assert_int_equal(ta_settings_set(s, "crf", "x", TA_FROM_COMMAND_LINE, "--crf", &err), TA_ERR_USAGE);
+    assert_int_equal(strncmp(said(&err), "--crf: 'x'", 10), 0);
+    char *table = ta_settings_origins(s);
+    assert_non_null(strstr(table, "crf                  20                       command line, --crf\n"));
+    ta_free(table);
+    ta_settings_free(&s);
+}
+
+/* Numbers do not follow the host program's locale. */
+static void test_locale(void **state)
+{
+    static const char *const commas[] = { "de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR" };
+    for (size_t i = 0; i < TA_COUNT(commas); i++)
+        if (setlocale(LC_ALL, commas[i]))
+            break;
+    assert_sets("contrast", "1.25", "1.25");
+    assert_refuses("contrast", "1,25", "number");
+    setlocale(LC_ALL, "C");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_types),        cmocka_unit_test(test_types_refuse),
+        cmocka_unit_test(test_unknown_name), cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_more_forms),   cmocka_unit_test(test_table),
+        cmocka_unit_test(test_conditions),   cmocka_unit_test(test_getters),
+        cmocka_unit_test(test_precedence),   cmocka_unit_test(test_weaker_is_checked),
+        cmocka_unit_test(test_where),        cmocka_unit_test(test_locale),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
