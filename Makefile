@@ -18,7 +18,7 @@ SOURCES = $(shell git ls-files '*.c' '*.h')
 .PHONY: all demo test install deb bench bench-check faults test-asan test-tsan test-clang tidy format docs clean help
 
 all: $(BUILD)/build.ninja
-	@$(NINJA) -C $(BUILD)
+	@$(NINJA) -C $(BUILD) terminalai
 
 $(BUILD)/build.ninja:
 	@command -v $(MESON) >/dev/null || { scripts/setup build --check; \
@@ -45,7 +45,7 @@ test:
 #: make install      program, manual, completions, presets, documents (PREFIX, DESTDIR)
 install:
 	@scripts/configure $(BUILD) -Dprefix=$(PREFIX)
-	@$(NINJA) -C $(BUILD)
+	@$(NINJA) -C $(BUILD) terminalai
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild
 
 #: make deb          a Debian package in out/
