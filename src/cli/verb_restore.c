@@ -181,8 +181,9 @@ static int run(int argc, char **argv, ta_error *err)
     if (r >= 0)
         r = ta_cli_parse(argc, argv, s, own_flags, own, &words, err);
     if (r >= 0 && words != 1) {
-        r = ta_fail(err, TA_ERR_USAGE, words ? "restore takes one input, not %d" : "restore needs an input", words);
-        ta_hint(err, "terminalai restore tape.mpg -o tape.mkv --preset vhs");
+        r = words ? ta_fail(err, TA_ERR_USAGE, "restore takes one input, not %d: '%s' and '%s'", words, argv[0], argv[1])
+                  : ta_fail(err, TA_ERR_USAGE, "restore needs an input");
+        ta_hint(err, "terminalai restore tape.mpg -o tape.mkv --preset vhs (switches are --name, --no-name, --name=no)");
     }
     if (r >= 0)
         r = restore_one(s, argv[0], own, err);

@@ -1,7 +1,7 @@
 /* What a job will cost: measured on a few pictures from its own beginning, run through its own stages and encoder. */
 #include "restore/internal.h"
 
-enum { TRIAL_FRAMES = 24 };
+enum { TRIAL_FRAMES = 12 };
 /* Jobs with fewer output pixels than this surely end in less than a day, so nothing is measured for them. */
 static const double surely_short = 1440.0 * 1080 * 60 * 3600;
 

@@ -4,7 +4,7 @@
 #include "restore/internal.h"
 
 /* Bounds of the edges: enough to keep both neighbours busy, little enough that HD frames stay cheap. */
-enum { FRAMES = 4, PACKETS = 64 };
+enum { FRAMES = 2, PACKETS = 32 };
 static const size_t frame_bytes = 64u << 20, packet_bytes = 8u << 20;
 /* What the muxer may hold back while the sound is still being measured. */
 static const size_t mux_bytes = 64u << 20;
