@@ -59,7 +59,7 @@ complete -c terminalai -l encoder-options -x -d 'More options of the encoder, by
 complete -c terminalai -l encoder-threads -x -d 'Encoder threads; part of the job, as they change the encoder\'s output'
 complete -c terminalai -l bit-depth -x -a 'auto 8 10' -d 'Bits a sample; auto is the source\'s, 8 where the encoder has no more'
 complete -c terminalai -l audio-codec -x -a 'aac ac3 eac3 dts flac pcm opus copy' -d 'Audio codec; copy keeps the packets as they are'
-complete -c terminalai -l audio-bitrate -x -d 'Bit rate of a track; auto is 192k for stereo, 96k for mono, 640k for 5.1, 768k for 7.1'
+complete -c terminalai -l audio-bitrate -x -d 'Bit rate of a track; auto is 192k for stereo, 96k for mono, 640k for 5.1, 768k for 7.1; for dts 768k, 384k and 1536k'
 complete -c terminalai -l audio-enhance -x -a 'none light moderate aggressive voice music report-light report-moderate deepfilternet' -d 'Clean-up chain'
 complete -c terminalai -l noise-floor -x -d 'Noise floor of the spectral denoiser; auto is the chain\'s own'
 complete -c terminalai -l channel-fix -x -a 'none left right mix invert' -d 'Repairs the channels of a stereo track: the left or right one on both sides, both mixed, or the right one inverted'

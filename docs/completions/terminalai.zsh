@@ -61,7 +61,7 @@ _terminalai() {
         '--encoder-threads=[Encoder threads; part of the job, as they change the encoder'\''s output]:encoder-threads:'
         '--bit-depth=[Bits a sample; auto is the source'\''s, 8 where the encoder has no more]:bit-depth:(auto 8 10)'
         '--audio-codec=[Audio codec; copy keeps the packets as they are]:audio-codec:(aac ac3 eac3 dts flac pcm opus copy)'
-        '--audio-bitrate=[Bit rate of a track; auto is 192k for stereo, 96k for mono, 640k for 5.1, 768k for 7.1]:audio-bitrate:'
+        '--audio-bitrate=[Bit rate of a track; auto is 192k for stereo, 96k for mono, 640k for 5.1, 768k for 7.1; for dts 768k, 384k and 1536k]:audio-bitrate:'
         '--audio-enhance=[Clean-up chain]:audio-enhance:(none light moderate aggressive voice music report-light report-moderate deepfilternet)'
         '--noise-floor=[Noise floor of the spectral denoiser; auto is the chain'\''s own]:noise-floor:'
         '--channel-fix=[Repairs the channels of a stereo track\: the left or right one on both sides, both mixed, or the right one inverted]:channel-fix:(none left right mix invert)'

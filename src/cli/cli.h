@@ -13,7 +13,7 @@ typedef struct ta_verb {
     /* `argv` holds the words behind the verb: argv[0] is the first of them. Returns a status (0 or negative); `err` is
      * printed by main. */
     int (*run)(int argc, char **argv, ta_error *err);
-    const char *more;    /* help text of the verb's own flags, lines that end with \n; NULL for none */
+    const char *more; /* help text of the verb's own flags, lines that end with \n; NULL for none */
 } ta_verb;
 
 extern const ta_verb ta_verb_restore, ta_verb_verify, ta_verb_settings, ta_verb_presets, ta_verb_doctor, ta_verb_sample,

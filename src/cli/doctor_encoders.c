@@ -1,5 +1,5 @@
-/* doctor: every encoder that a setting can name, opened and given a small grey picture (or some silence). An encoder that
- * is listed may still not work: no device, no driver, no session left. */
+/* doctor: every encoder that a setting can name, opened and given a small grey picture (or some silence). An encoder
+ * that is listed may still not work: no device, no driver, no session left. */
 #include "cli/doctor.h"
 #include "settings/settings.h"
 
@@ -57,8 +57,7 @@ static AVFrame *silence(const AVCodecContext *c)
     frame->sample_rate = c->sample_rate;
     frame->nb_samples = c->frame_size ? c->frame_size : 1024;
     if (av_channel_layout_copy(&frame->ch_layout, &c->ch_layout) < 0 || av_frame_get_buffer(frame, 0) < 0 ||
-        av_samples_set_silence(frame->extended_data, 0, frame->nb_samples, c->ch_layout.nb_channels,
-                               c->sample_fmt) < 0)
+        av_samples_set_silence(frame->extended_data, 0, frame->nb_samples, c->ch_layout.nb_channels, c->sample_fmt) < 0)
         av_frame_free(&frame);
     return frame;
 }
@@ -119,7 +118,7 @@ static int open_audio(AVCodecContext *c, AVDictionary **options)
     c->sample_rate = 48000;
     c->sample_fmt = c->codec->sample_fmts ? c->codec->sample_fmts[0] : AV_SAMPLE_FMT_S16;
     c->time_base = (AVRational){ 1, 48000 };
-    c->bit_rate = 768000; /* libav's DTS encoder has no less than 272k */
+    c->bit_rate = 768000;                                  /* libav's DTS encoder has no less than 272k */
     c->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL; /* as libav calls its DTS encoder */
     av_channel_layout_default(&c->ch_layout, 2);
     return avcodec_open2(c, c->codec, options);

@@ -14,9 +14,12 @@ static void add_isa(ta_buf *b)
     const struct {
         const char *name;
         int has;
-    } sets[] = { { "SSE4.2", __builtin_cpu_supports("sse4.2") },       { "AVX2", __builtin_cpu_supports("avx2") },
-                 { "FMA", __builtin_cpu_supports("fma") },             { "AVX-512F", __builtin_cpu_supports("avx512f") },
-                 { "AVX-512BW", __builtin_cpu_supports("avx512bw") },  { "VNNI", __builtin_cpu_supports("avx512vnni") },
+    } sets[] = { { "SSE4.2", __builtin_cpu_supports("sse4.2") },
+                 { "AVX2", __builtin_cpu_supports("avx2") },
+                 { "FMA", __builtin_cpu_supports("fma") },
+                 { "AVX-512F", __builtin_cpu_supports("avx512f") },
+                 { "AVX-512BW", __builtin_cpu_supports("avx512bw") },
+                 { "VNNI", __builtin_cpu_supports("avx512vnni") },
                  { "BF16", __builtin_cpu_supports("avx512bf16") } };
     for (size_t i = 0; i < TA_COUNT(sets); i++)
         if (sets[i].has)
@@ -106,8 +109,9 @@ static void fonts(ta_findings *f)
 {
     int count = count_fonts("/usr/share/fonts", 4);
     ta_found(f, "fonts", count ? TA_FOUND_FINE : TA_FOUND_ABSENT, "fonts",
-             count ? NULL : "nothing in this version needs them; drawtext in own filters would: apt-get install "
-                            "fonts-dejavu-core",
+             count ? NULL
+                   : "nothing in this version needs them; drawtext in own filters would: apt-get install "
+                     "fonts-dejavu-core",
              "%d in /usr/share/fonts", count);
 }
 

@@ -48,7 +48,8 @@ int ta_cli_print(char *text, ta_error *err)
 static void list_verbs(void)
 {
     printf("TerminalAI %s: restores old video: tapes, DVDs, DV, early web video.\n\n"
-           "Usage: terminalai VERB [WORDS] [--FLAGS]\n\n", ta_version());
+           "Usage: terminalai VERB [WORDS] [--FLAGS]\n\n",
+           ta_version());
     for (size_t i = 0; ta_verbs[i]; i++)
         printf("  %-12s %s\n", ta_verbs[i]->name, ta_verbs[i]->summary);
     printf("\n`terminalai help VERB` says more. Exit codes follow sysexits.h; see terminalai(1).\n");

@@ -1,5 +1,5 @@
-/* SIGINT and SIGTERM: the first cancels; the second, or a job that has not ended within its time, unlinks temporary files
- * and ends at once. The one piece of process-wide state of this folder, as signals are. */
+/* SIGINT and SIGTERM: the first cancels; the second, or a job that has not ended within its time, unlinks temporary
+ * files and ends at once. The one piece of process-wide state of this folder, as signals are. */
 #include "cli/cli.h"
 
 #include <signal.h>

@@ -29,7 +29,10 @@ void ta_found(ta_findings *f, const char *part, ta_finding_state state, const ch
     va_list args;
     va_start(args, fmt);
     ta_finding *one = &f->list[f->count++];
-    *one = (ta_finding){ .part = part, .state = state, .name = ta_strdup(name), .text = ta_vformat(fmt, args),
+    *one = (ta_finding){ .part = part,
+                         .state = state,
+                         .name = ta_strdup(name),
+                         .text = ta_vformat(fmt, args),
                          .advice = ta_strdup(advice ? advice : "") };
     va_end(args);
     f->failed |= !one->name || !one->text || !one->advice;

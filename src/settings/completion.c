@@ -30,7 +30,8 @@ static bool is_path(const ta_setting_info *row)
     return row->type == TA_TYPE_PATH || !strcmp(row->name, "lut");
 }
 
-/* ---- bash ---------------------------------------------------------------------------------------------------------- */
+/* ---- bash ----------------------------------------------------------------------------------------------------------
+ */
 
 static void add_bash_case(ta_buf *b, const ta_setting_info *row)
 {
@@ -90,7 +91,8 @@ static void bash(ta_buf *b, const char *const *verbs)
                   "complete -F _terminalai terminalai\n");
 }
 
-/* ---- zsh ----------------------------------------------------------------------------------------------------------- */
+/* ---- zsh -----------------------------------------------------------------------------------------------------------
+ */
 
 static void add_zsh_flag(ta_buf *b, const ta_setting_info *row)
 {
@@ -117,8 +119,9 @@ static void zsh(ta_buf *b, const char *const *verbs)
                   "    local -a verbs flags\n    verbs=(");
     for (size_t i = 0; verbs[i]; i++)
         ta_buf_addf(b, "%s%s", i ? " " : "", verbs[i]);
-    ta_buf_add(b, ")\n    if ((CURRENT == 2)); then\n        compadd -a verbs\n        return\n    fi\n"
-                  "    shift words\n    ((CURRENT--))\n    flags=(\n        '(-h --help)'{-h,--help}'[Explains the verb]'\n");
+    ta_buf_add(
+        b, ")\n    if ((CURRENT == 2)); then\n        compadd -a verbs\n        return\n    fi\n"
+           "    shift words\n    ((CURRENT--))\n    flags=(\n        '(-h --help)'{-h,--help}'[Explains the verb]'\n");
     for (int i = 0; i < TA_SET_COUNT; i++)
         add_zsh_flag(b, ta_setting((ta_setting_id)i));
     ta_buf_add(b, "    )\n    _arguments $flags '*:file:_files'\n}\n"
@@ -126,7 +129,8 @@ static void zsh(ta_buf *b, const char *const *verbs)
                   "    compdef _terminalai terminalai\nfi\n");
 }
 
-/* ---- fish ---------------------------------------------------------------------------------------------------------- */
+/* ---- fish ----------------------------------------------------------------------------------------------------------
+ */
 
 static void add_fish_flag(ta_buf *b, const ta_setting_info *row)
 {

@@ -1,5 +1,6 @@
 /* Values that are right one by one and contradict each other. Each is refused with what to do; nothing is bent in
- * silence. What a preset or file asks of the sound is given up, with a remark, where a stronger origin says to copy it. */
+ * silence. What a preset or file asks of the sound is given up, with a remark, where a stronger origin says to copy it.
+ */
 #include "settings/values.h"
 
 #include <string.h>
@@ -62,8 +63,9 @@ typedef struct number_form {
 static const number_form hqdn3d_form[] = { { 0, 255, false }, { 0, 255, false }, { 0, 255, false }, { 0, 255, false } };
 static const number_form atadenoise_form[] = { { 0, 0.3, false }, { 0, 5, false }, { 0, 0.3, false }, { 0, 5, false },
                                                { 0, 0.3, false }, { 0, 5, false }, { 5, 129, true } };
-static const number_form nlmeans_form[] = { { 1, 30, false }, { 1, 99, true }, { 0, 99, false }, { 1, 99, true },
-                                            { 0, 99, false } };
+static const number_form nlmeans_form[] = {
+    { 1, 30, false }, { 1, 99, true }, { 0, 99, false }, { 1, 99, true }, { 0, 99, false }
+};
 
 static int check_number(const ta_settings *s, double x, int at, const number_form *f, ta_error *err)
 {
@@ -142,8 +144,12 @@ static int check_crf(const ta_settings *s, ta_error *err)
 
 static const char *encoder_presets(const ta_settings *s)
 {
-    static const char *const lists[][2] = { { "libx264", X26X },     { "libx265", X26X },     { "h264_nvenc", NVENC },
-                                            { "hevc_nvenc", NVENC }, { "h264_qsv", QSV },     { "hevc_qsv", QSV },
+    static const char *const lists[][2] = { { "libx264", X26X },
+                                            { "libx265", X26X },
+                                            { "h264_nvenc", NVENC },
+                                            { "hevc_nvenc", NVENC },
+                                            { "h264_qsv", QSV },
+                                            { "hevc_qsv", QSV },
                                             { "libsvtav1", "0|1|2|3|4|5|6|7|8|9|10|11|12|13" } };
     for (size_t i = 0; i < TA_COUNT(lists); i++)
         if (ta_get_is(s, TA_SET_encoder, lists[i][0]))
@@ -184,8 +190,10 @@ static int check_encoder_preset(const ta_settings *s, ta_error *err)
 static const struct {
     const char *container, *codec, *instead;
 } unfit[] = {
-    { "mp4", "ffv1", "use --container mkv" },       { "mp4", "pcm", "use --audio-codec flac or aac, or --container mkv" },
-    { "mov", "libsvtav1", "use --container mp4" },  { "mov", "flac", "use --audio-codec pcm, or --container mkv" },
+    { "mp4", "ffv1", "use --container mkv" },
+    { "mp4", "pcm", "use --audio-codec flac or aac, or --container mkv" },
+    { "mov", "libsvtav1", "use --container mp4" },
+    { "mov", "flac", "use --audio-codec pcm, or --container mkv" },
     { "mov", "opus", "use --audio-codec aac, or --container mp4" },
 };
 
@@ -279,10 +287,10 @@ static int note_useless(const ta_settings *s, ta_buf *notes, ta_error *err)
 
 int ta_settings_check(ta_settings *s, ta_buf *notes, ta_error *err)
 {
-    static int (*const checks[])(const ta_settings *, ta_error *) = {
-        check_times,          check_rates,     check_denoise, check_bits,   check_crf,
-        check_encoder_preset, check_container, check_layout,  check_limiter
-    };
+    static int (*const checks[])(const ta_settings *,
+                                 ta_error *) = { check_times,     check_rates,  check_denoise,
+                                                 check_bits,      check_crf,    check_encoder_preset,
+                                                 check_container, check_layout, check_limiter };
     int r = 0;
     for (size_t i = 0; r == 0 && i < TA_COUNT(checks); i++)
         r = checks[i](s, err);

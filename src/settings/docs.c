@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* ---- Markdown ------------------------------------------------------------------------------------------------------ */
+/* ---- Markdown ------------------------------------------------------------------------------------------------------
+ */
 
 /* Text in a table's cell: a bar would end it, and angle brackets or asterisks would be mark-up. */
 static void add_cell(ta_buf *b, const char *text)
@@ -34,11 +35,11 @@ static void add_choices(ta_buf *b, const char *choices)
 
 static void add_values(ta_buf *b, const ta_setting_info *row)
 {
-    static const char *const forms[] = {
-        [TA_TYPE_INT] = "whole number", [TA_TYPE_FLOAT] = "number",
-        [TA_TYPE_PATH] = "path",        [TA_TYPE_TIME] = "time such as 1:30 or 90.5s",
-        [TA_TYPE_SIZE] = "size such as 64K or 1.5G"
-    };
+    static const char *const forms[] = { [TA_TYPE_INT] = "whole number",
+                                         [TA_TYPE_FLOAT] = "number",
+                                         [TA_TYPE_PATH] = "path",
+                                         [TA_TYPE_TIME] = "time such as 1:30 or 90.5s",
+                                         [TA_TYPE_SIZE] = "size such as 64K or 1.5G" };
     char lo[32], hi[32];
     if (row->type == TA_TYPE_BOOL)
         ta_buf_add(b, "`yes` `no`");
@@ -81,13 +82,13 @@ char *ta_settings_markdown(void)
 {
     ta_buf b = { 0 };
     const char *title = "";
-    ta_buf_add(&b,
-               "# Settings\n\n"
-               "Made from the settings table by `make docs`; do not edit.\n\n"
-               "Each setting can be given as a flag (`--crf 20`, `--crf=20`; a switch as `--vfr` or `--no-vfr`), as a\n"
-               "variable (`TERMINALAI_CRF=20`, with underscores for dashes), or as a line `crf: 20` in\n"
-               "`~/.config/terminalai/config.yaml`, `/etc/terminalai/config.yaml` or a preset. Weakest first: default,\n"
-               "preset, system file, user file, environment, command line.\n");
+    ta_buf_add(
+        &b, "# Settings\n\n"
+            "Made from the settings table by `make docs`; do not edit.\n\n"
+            "Each setting can be given as a flag (`--crf 20`, `--crf=20`; a switch as `--vfr` or `--no-vfr`), as a\n"
+            "variable (`TERMINALAI_CRF=20`, with underscores for dashes), or as a line `crf: 20` in\n"
+            "`~/.config/terminalai/config.yaml`, `/etc/terminalai/config.yaml` or a preset. Weakest first: default,\n"
+            "preset, system file, user file, environment, command line.\n");
     for (int i = 0; i < TA_SET_COUNT; i++) {
         const ta_setting_info *row = ta_setting((ta_setting_id)i);
         if (strcmp(title, row->group))
@@ -99,7 +100,8 @@ char *ta_settings_markdown(void)
     return ta_buf_take(&b);
 }
 
-/* ---- roff ---------------------------------------------------------------------------------------------------------- */
+/* ---- roff ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Text for roff: dashes as minus signs that can be copied, and no line that begins like a request. */
 static void add_roff(ta_buf *b, const char *text)

@@ -239,9 +239,12 @@ static bool encoder_preset(const char *text, ta_form *form)
 /* Options that have a setting of their own: given twice, the two would disagree. */
 static const char *own_setting(const char *name)
 {
-    static const char *const pairs[][2] = { { "crf", "crf" },         { "cq", "crf" },
-                                            { "qp", "crf" },          { "global_quality", "crf" },
-                                            { "preset", "encoder-preset" }, { "threads", "encoder-threads" },
+    static const char *const pairs[][2] = { { "crf", "crf" },
+                                            { "cq", "crf" },
+                                            { "qp", "crf" },
+                                            { "global_quality", "crf" },
+                                            { "preset", "encoder-preset" },
+                                            { "threads", "encoder-threads" },
                                             { "pix_fmt", "bit-depth" } };
     for (size_t i = 0; i < TA_COUNT(pairs); i++)
         if (!strcmp(name, pairs[i][0]))
@@ -346,12 +349,18 @@ ta_form_check ta_form_of(const char *name)
     static const struct {
         const char *name;
         ta_form_check check;
-    } forms[] = { { "audio-tracks", audio_tracks },       { "crop", crop },
-                  { "denoise-strength", denoise_strength }, { "colour-balance", colour_balance },
-                  { "levels", levels },                   { "lut", lut },
-                  { "resolution", resolution },           { "encoder-preset", encoder_preset },
-                  { "encoder-options", encoder_options }, { "noise-floor", noise_floor },
-                  { "preset", preset },                   { "output-template", output_template },
+    } forms[] = { { "audio-tracks", audio_tracks },
+                  { "crop", crop },
+                  { "denoise-strength", denoise_strength },
+                  { "colour-balance", colour_balance },
+                  { "levels", levels },
+                  { "lut", lut },
+                  { "resolution", resolution },
+                  { "encoder-preset", encoder_preset },
+                  { "encoder-options", encoder_options },
+                  { "noise-floor", noise_floor },
+                  { "preset", preset },
+                  { "output-template", output_template },
                   { "preview", preview } };
     for (size_t i = 0; i < TA_COUNT(forms); i++)
         if (!strcmp(name, forms[i].name))

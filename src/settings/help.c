@@ -7,9 +7,10 @@ enum { INDENT = 6 };
 
 static const char *placeholder(ta_setting_type type)
 {
-    static const char *const words[] = { [TA_TYPE_INT] = "N",       [TA_TYPE_FLOAT] = "X",   [TA_TYPE_TEXT] = "TEXT",
-                                         [TA_TYPE_PATH] = "PATH",   [TA_TYPE_TIME] = "TIME", [TA_TYPE_SIZE] = "SIZE",
-                                         [TA_TYPE_BITRATE] = "RATE" };
+    static const char *const words[] = {
+        [TA_TYPE_INT] = "N",     [TA_TYPE_FLOAT] = "X",   [TA_TYPE_TEXT] = "TEXT",   [TA_TYPE_PATH] = "PATH",
+        [TA_TYPE_TIME] = "TIME", [TA_TYPE_SIZE] = "SIZE", [TA_TYPE_BITRATE] = "RATE"
+    };
     return words[type];
 }
 

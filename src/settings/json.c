@@ -104,7 +104,8 @@ int ta_settings_from_json(ta_settings *s, const char *json, ta_origin origin, ta
     return r;
 }
 
-/* ---- Schema ------------------------------------------------------------------------------------------------------- */
+/* ---- Schema -------------------------------------------------------------------------------------------------------
+ */
 
 static const char *schema_type(ta_setting_type type)
 {

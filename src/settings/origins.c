@@ -4,8 +4,9 @@
 static const char *origin_name(ta_origin origin)
 {
     static const char *const names[] = {
-        [TA_FROM_DEFAULT] = "default",     [TA_FROM_PRESET] = "preset",           [TA_FROM_SYSTEM_FILE] = "system file",
-        [TA_FROM_USER_FILE] = "user file", [TA_FROM_ENVIRONMENT] = "environment", [TA_FROM_COMMAND_LINE] = "command line"
+        [TA_FROM_DEFAULT] = "default",         [TA_FROM_PRESET] = "preset",
+        [TA_FROM_SYSTEM_FILE] = "system file", [TA_FROM_USER_FILE] = "user file",
+        [TA_FROM_ENVIRONMENT] = "environment", [TA_FROM_COMMAND_LINE] = "command line"
     };
     return names[origin];
 }

@@ -1,6 +1,6 @@
-/* Finding presets: the user's folders first, so that a file can replace a shipped preset; then the built-in ones, so that
- * an older installation does not change what this program means by a name; then the installation's folder, where an
- * administrator may add some. */
+/* Finding presets: the user's folders first, so that a file can replace a shipped preset; then the built-in ones, so
+ * that an older installation does not change what this program means by a name; then the installation's folder, where
+ * an administrator may add some. */
 #include "settings/presets.h"
 #include "settings/values.h"
 
@@ -80,8 +80,7 @@ static int fail_missing(const char *name, ta_error *err)
 
 static int check_key(const ta_preset_file *p, const ta_yaml_entry *e, ta_error *err)
 {
-    static const char *const keys[] = { "name",    "title",   "inherits", "note",
-                                        "refused", "instead", "settings", NULL };
+    static const char *const keys[] = { "name", "title", "inherits", "note", "refused", "instead", "settings", NULL };
     const char *key = e->section ? e->section : e->key;
     for (size_t i = 0; keys[i]; i++)
         if (!strcmp(key, keys[i]) && !strcmp(key, "settings") == (e->section != NULL))

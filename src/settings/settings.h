@@ -48,19 +48,19 @@ const char *const *ta_setting_names(void);
 
 /* Typed values; the type must be the row's (checked by assert). Not-set TIME is -1, not-set SIZE 0, BITRATE auto 0. */
 bool ta_get_bool(const ta_settings *s, ta_setting_id id);
-int64_t ta_get_int(const ta_settings *s, ta_setting_id id);    /* INT, SIZE, BITRATE; TIME in microseconds */
+int64_t ta_get_int(const ta_settings *s, ta_setting_id id); /* INT, SIZE, BITRATE; TIME in microseconds */
 double ta_get_float(const ta_settings *s, ta_setting_id id);
-const char *ta_get_text(const ta_settings *s, ta_setting_id id); /* any type, as text */
+const char *ta_get_text(const ta_settings *s, ta_setting_id id);            /* any type, as text */
 bool ta_get_is(const ta_settings *s, ta_setting_id id, const char *choice); /* text equals */
-bool ta_get_was_set(const ta_settings *s, ta_setting_id id);  /* not from the default */
+bool ta_get_was_set(const ta_settings *s, ta_setting_id id);                /* not from the default */
 
 /* The texts below are freed with ta_free; NULL = out of memory. */
 
 /* The help text of the settings for a terminal `width` columns wide; `group` is an id or a title,
  * NULL = all. */
 char *ta_settings_help(const char *group, int width);
-char *ta_settings_markdown(void);             /* docs/settings.md */
-char *ta_settings_man(void);                  /* the settings' part of the manual page (roff) */
+char *ta_settings_markdown(void); /* docs/settings.md */
+char *ta_settings_man(void);      /* the settings' part of the manual page (roff) */
 /* Shell completion ("bash", "zsh", "fish") for these verbs (NULL-terminated); NULL when the shell is unknown. */
 char *ta_settings_completion(const char *shell, const char *const *verbs);
 /* YAML lines "name: value" that a configuration file may hold, of the job settings (and run settings when `all`) whose

@@ -12,15 +12,17 @@ enum { SCOPE_JOB, SCOPE_RUN };
 #undef SETTING
 #undef GROUP
 
+/* clang-format off */
 static const ta_setting_info rows[TA_SET_COUNT] = {
 #define GROUP(id, title)
 #define SETTING(id, name, type, def, min, max, unit, choices, group, scope, when, since, help)                         \
-    [TA_SET_##id] = { name, TA_TYPE_##type,           def,  min,   max,  unit,  choices,                               \
-                      title_##group, SCOPE_##scope == SCOPE_RUN, when, since, help, #group },
+    [TA_SET_##id] = { name, TA_TYPE_##type, def, min, max, unit, choices, title_##group,                               \
+                      SCOPE_##scope == SCOPE_RUN, when, since, help, #group },
 #include "settings/table.def"
 #undef SETTING
 #undef GROUP
 };
+/* clang-format on */
 
 static const char *const names[TA_SET_COUNT + 1] = {
 #define GROUP(id, title)

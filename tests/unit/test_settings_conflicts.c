@@ -1,5 +1,5 @@
-/* Contradictions between settings: each is refused with what to do, its neighbour that makes sense is not; values without
- * effect are remarked on. */
+/* Contradictions between settings: each is refused with what to do, its neighbour that makes sense is not; values
+ * without effect are remarked on. */
 #include "settings_test.h"
 
 /* Sets "name=value name=value" from the command line. */
@@ -196,9 +196,10 @@ static void test_documents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SETTINGS_TEST(test_sound),      SETTINGS_TEST(test_copy_over_preset),       SETTINGS_TEST(test_times),
-        SETTINGS_TEST(test_containers), SETTINGS_TEST(test_picture),                SETTINGS_TEST(test_encoders),
-        SETTINGS_TEST(test_documents),  SETTINGS_TEST(test_files_are_for_all_jobs),
+        SETTINGS_TEST(test_sound),     SETTINGS_TEST(test_copy_over_preset),
+        SETTINGS_TEST(test_times),     SETTINGS_TEST(test_containers),
+        SETTINGS_TEST(test_picture),   SETTINGS_TEST(test_encoders),
+        SETTINGS_TEST(test_documents), SETTINGS_TEST(test_files_are_for_all_jobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,12 @@
 
 static void test_flag(void **state)
 {
-    char *argv[] = { strdup("--extra-shine=8.25"), strdup("--extra-mode"), strdup("fancy"), strdup("in"),
-                     strdup("--extra-glow"), NULL };
+    char *argv[] = { strdup("--extra-shine=8.25"),
+                     strdup("--extra-mode"),
+                     strdup("fancy"),
+                     strdup("in"),
+                     strdup("--extra-glow"),
+                     NULL };
     int words;
     ta_settings *s = ta_settings_new();
     char *given[5];
@@ -128,9 +132,8 @@ static void test_schema(void **state)
 static void test_json(void **state)
 {
     ta_settings *s = ta_settings_new();
-    assert_int_equal(ta_settings_from_json(s, "{\"extra-shine\": 3.5, \"extra-glow\": true}", TA_FROM_COMMAND_LINE,
-                                           NULL),
-                     0);
+    assert_int_equal(
+        ta_settings_from_json(s, "{\"extra-shine\": 3.5, \"extra-glow\": true}", TA_FROM_COMMAND_LINE, NULL), 0);
     assert_true(ta_get_float(s, TA_SET_extra_shine) == 3.5);
     assert_true(ta_get_bool(s, TA_SET_extra_glow));
     ta_settings_free(&s);

@@ -112,7 +112,8 @@ static void assert_variable_refused(const char *name, const char *value, const c
 
 static void test_environment(void **state)
 {
-    assert_variable_refused("TERMINALAI_CRFF", "3", "TERMINALAI_CRFF: there is no setting 'crff' (did you mean 'crf'?)");
+    assert_variable_refused("TERMINALAI_CRFF", "3",
+                            "TERMINALAI_CRFF: there is no setting 'crff' (did you mean 'crf'?)");
     assert_variable_refused("TERMINALAI_AUDIO_CODEC", "mp3", "TERMINALAI_AUDIO_CODEC: 'mp3'");
     setenv("TERMINALAI_AUDIO_CODEC", "flac", 1);
     setenv("TERMINALAI_DATA", "/nowhere", 1); /* no setting: where data are */
@@ -153,10 +154,14 @@ static void test_json_round_trip(void **state)
 static void test_json_errors(void **state)
 {
     static const char *const bad[][2] = {
-        { "{\"crf\": 99}", "JSON: crf: 99 is not within" }, { "{\"crff\": 1}", "did you mean 'crf'?" },
-        { "{\"crf\": [1]}", "a text, number" },             { "{\"crf\": null}", "a text, number" },
-        { "[1]", "an object" },                             { "{\"crf\": 1, \"crf\": 2}", "line 1" },
-        { "{", "line 1" },                                  { "", "line 1" },
+        { "{\"crf\": 99}", "JSON: crf: 99 is not within" },
+        { "{\"crff\": 1}", "did you mean 'crf'?" },
+        { "{\"crf\": [1]}", "a text, number" },
+        { "{\"crf\": null}", "a text, number" },
+        { "[1]", "an object" },
+        { "{\"crf\": 1, \"crf\": 2}", "line 1" },
+        { "{", "line 1" },
+        { "", "line 1" },
         { "{\"crf\": 1.5}", "whole number" },
     };
     for (size_t i = 0; i < TA_COUNT(bad); i++) {

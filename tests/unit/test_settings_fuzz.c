@@ -1,6 +1,6 @@
-/* Random strings into every door of settings: nothing crashes, what is refused says why, and what is accepted comes back
- * the same through text, JSON and YAML. Also each allocation of the way through failing. The generator's seed is fixed;
- * TERMINALAI_TEST_SEED tries another. */
+/* Random strings into every door of settings: nothing crashes, what is refused says why, and what is accepted comes
+ * back the same through text, JSON and YAML. Also each allocation of the way through failing. The generator's seed is
+ * fixed; TERMINALAI_TEST_SEED tries another. */
 #include "settings_test.h"
 
 #include "settings/values.h"
@@ -17,11 +17,73 @@ static unsigned roll(unsigned below)
 }
 
 static const char *const pieces[] = {
-    "0",   "1",    "7",    "12",   "255", "63",  "-1",   "-20", ".5",  "1e3", "0.25", ":",    ":",    ":",    "=",
-    "@",   ",",    "x",    "k",    "M",   "G",   "s",    "ms",  "h",   "auto", "none", "off",  "yes",  "copy", "flac",
-    "all", "rs=",  "bh=",  "{",    "}",   "{name}", "{height}", ".cube", "vhs", "light", "lanczos", "libx265", "a",
-    " ",   "\\",   "\"",   "'",    "\t",  "\xc3\xa4", "\xff", "\xed\xa0\x80", "99999999999999999999", "1080", "4k",
-    "p",   "-",    "--",   "+",    "nan", "inf", "/",    "slow", "5.1", "2x",  "\x01", "#", "%s%n",
+    "0",
+    "1",
+    "7",
+    "12",
+    "255",
+    "63",
+    "-1",
+    "-20",
+    ".5",
+    "1e3",
+    "0.25",
+    ":",
+    ":",
+    ":",
+    "=",
+    "@",
+    ",",
+    "x",
+    "k",
+    "M",
+    "G",
+    "s",
+    "ms",
+    "h",
+    "auto",
+    "none",
+    "off",
+    "yes",
+    "copy",
+    "flac",
+    "all",
+    "rs=",
+    "bh=",
+    "{",
+    "}",
+    "{name}",
+    "{height}",
+    ".cube",
+    "vhs",
+    "light",
+    "lanczos",
+    "libx265",
+    "a",
+    " ",
+    "\\",
+    "\"",
+    "'",
+    "\t",
+    "\xc3\xa4",
+    "\xff",
+    "\xed\xa0\x80",
+    "99999999999999999999",
+    "1080",
+    "4k",
+    "p",
+    "-",
+    "--",
+    "+",
+    "nan",
+    "inf",
+    "/",
+    "slow",
+    "5.1",
+    "2x",
+    "\x01",
+    "#",
+    "%s%n",
 };
 
 static const char *random_text(const ta_setting_info *row, char *out, size_t size)

@@ -229,10 +229,10 @@ static void test_mistakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SETTINGS_TEST(test_figures),        SETTINGS_TEST(test_archive),
-        SETTINGS_TEST(test_list),           SETTINGS_TEST(test_auto_is_refused),
-        SETTINGS_TEST(test_notes),          SETTINGS_TEST(test_person_wins),
-        SETTINGS_TEST(test_user_folder),    SETTINGS_TEST(test_user_replaces_shipped),
+        SETTINGS_TEST(test_figures),     SETTINGS_TEST(test_archive),
+        SETTINGS_TEST(test_list),        SETTINGS_TEST(test_auto_is_refused),
+        SETTINGS_TEST(test_notes),       SETTINGS_TEST(test_person_wins),
+        SETTINGS_TEST(test_user_folder), SETTINGS_TEST(test_user_replaces_shipped),
         SETTINGS_TEST(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
