@@ -29,7 +29,7 @@ static void count(ta_picture_counts *c, _Atomic uint64_t *field)
 }
 #define COUNT(g, field) count((g)->counts, (g)->counts ? &(g)->counts->field : NULL)
 
-/* "rate=60000/1001:once:slack=1.25", each part optional. */
+/* "rate=60000/1001:once:slack=1.5", each part optional. */
 static int read_spec(grid *g, const char *spec, ta_error *err)
 {
     g->slack = 0.75;

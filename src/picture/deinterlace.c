@@ -34,6 +34,22 @@ static void filter_text(const ta_plan *p, const char *method, bool fields, which
                  deint);
 }
 
+/* A conversion in front of a filter that can't take the format of the moment. */
+static int convert_for(ta_plan *p, const char *filter, const char *name)
+{
+    enum AVPixelFormat was = p->now.pix_fmt, fmt = ta_filter_input(filter, was);
+    if (fmt == AV_PIX_FMT_NONE)
+        return ta_fail(p->err, TA_ERR_SOFTWARE, "libavfilter doesn't accept '%s'", filter);
+    if (fmt == was)
+        return 0;
+    if (ta_fmt_depth(fmt) < ta_fmt_depth(was))
+        ta_plan_note(p, "%s works with %d bits a sample: the picture is converted to %s for it", name, ta_fmt_depth(fmt),
+                     av_get_pix_fmt_name(fmt));
+    ta_buf b = { 0 };
+    ta_plan_convert(p, fmt, &b);
+    return ta_plan_add_tagged(p, &(ta_step){ "format" }, &b);
+}
+
 /* ---- Telecine --------------------------------------------------------------------------------------------------- */
 
 /* The film rate under a pull-down to `rate`: four of five frames for 3:2, 24 of 25 for the European kind. */
@@ -73,25 +89,24 @@ static int inverse_telecine(ta_plan *p)
         filter_text(p, !strcmp(method, "auto") ? "yadif" : method, false, FLAGGED_FRAMES, rest, sizeof rest);
     char match[160];
     snprintf(match, sizeof match, "fieldmatch=order=%s:combmatch=full", parity(p));
-    enum AVPixelFormat fmt = p->now.pix_fmt, judged = ta_filter_input(match, fmt);
+    /* Its own way for deeper pictures (ppsrc) copies lines of the deeper size into the 8-bit frames that it judges: the
+     * fields mix. */
+    int r = convert_for(p, match, "inverse telecine");
+    if (r < 0)
+        return r;
     ta_buf b = { 0 };
-    if (judged != fmt) { /* it judges an 8-bit copy and weaves the frames as they are */
-        ta_buf_addf(&b, "split[full][copy];[copy]scale=interl=1:flags=bicubic,format=%s[judge];"
-                    "[judge][full]%s:ppsrc=1", av_get_pix_fmt_name(judged), match);
-    } else {
-        ta_buf_add(&b, match);
-    }
-    ta_buf_addf(&b, "%s%s,decimate", rest[0] ? "," : "", rest);
+    ta_buf_addf(&b, "%s%s%s,decimate", match, rest[0] ? "," : "", rest);
     char *spec = ta_buf_take(&b);
     ta_timing timing = { .rate = p->rate };
-    int r = !spec ? ta_no_memory(p->err)
-                  : ta_plan_add(p, &(ta_step){ "inverse telecine", 10, 10, 5 },
-                                ta_timed_stage("inverse telecine", spec, &timing));
+    r = !spec ? ta_no_memory(p->err)
+              : ta_plan_add(p, &(ta_step){ "inverse telecine", 10, 10, 5 },
+                            ta_timed_stage("inverse telecine", spec, &timing));
     ta_free(spec);
     p->interlaced = false;
     p->recounted = true;
     p->rate = p->now.frame_rate = film_rate(p->rate);
-    return r < 0 ? r : constant_rate(p, p->rate, ":once:slack=1.25");
+    /* The frame that is dropped wanders inside its five: a frame may be 1.4 places off its time. */
+    return r < 0 ? r : constant_rate(p, p->rate, ":once:slack=1.5");
 }
 
 /* ---- Deinterlacing ---------------------------------------------------------------------------------------------- */
@@ -133,16 +148,11 @@ static int deinterlace(ta_plan *p, which w)
     if (p->scan == TA_SCAN_HARD_TELECINE)
         ta_plan_note(p, "the picture looks like film with 3:2 pull-down: --ivtc on gives its 24 frames a second");
     need_rate(p);
-    enum AVPixelFormat fmt = ta_filter_input(filter, p->now.pix_fmt);
-    ta_buf b = { 0 };
-    ta_plan_convert(p, fmt, &b);
-    if (b.len) {
-        int r = ta_plan_add_tagged(p, &(ta_step){ "format" }, &b);
-        if (r < 0)
-            return r;
-    }
+    int r = convert_for(p, filter, "deinterlacing");
+    if (r < 0)
+        return r;
     ta_timing timing = { .fields = fields, .all = w == ALL_FRAMES, .rate = p->rate };
-    int r = ta_plan_add(p, &(ta_step){ "deinterlace", 1, 1 }, ta_timed_stage("deinterlace", filter, &timing));
+    r = ta_plan_add(p, &(ta_step){ "deinterlace", 1, 1 }, ta_timed_stage("deinterlace", filter, &timing));
     if (r < 0)
         return r;
     p->interlaced = false;

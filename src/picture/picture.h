@@ -60,6 +60,9 @@ extern const ta_stage_class ta_constant_rate_stage;
  * where stages double or drop frames. Two ends of one store: the first takes them off, the second puts them on. */
 extern const ta_stage_class ta_captions_take_stage;
 extern const ta_stage_class ta_captions_give_stage;
+/* Joins the two ends; they may run on different threads. `counts` may be NULL. captions_in and captions_out count valid
+ * packets. TA_ERR_AGAIN when out of memory (also when a stage is NULL). */
+int ta_captions_join(ta_stage *take, ta_stage *give, ta_picture_counts *counts, ta_error *err);
 
 /* ---- 3D look-up tables (Adobe Cube LUT Specification 1.0) -------------------------------------------------------- */
 

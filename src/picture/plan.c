@@ -164,7 +164,7 @@ static int plan_steps(ta_plan *p)
     static int (*const steps[])(ta_plan *) = {
         refuse_missing,  declare_colour, ta_plan_repair, ta_plan_fields, ta_plan_late_repair, ta_plan_rotate,
         ta_plan_crop,    ta_plan_depth,  ta_plan_deblock, ta_plan_denoise, ta_plan_deband,    ta_plan_eq,
-        ta_plan_rgb,     ta_plan_scale,  ta_plan_sharpen, ta_plan_hdr,    ta_plan_output,
+        ta_plan_rgb,     ta_plan_scale,  ta_plan_sharpen, ta_plan_hdr,    ta_plan_captions,   ta_plan_output,
     };
     for (size_t i = 0; i < TA_COUNT(steps); i++) {
         int r = steps[i](p);

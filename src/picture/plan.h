@@ -77,6 +77,7 @@ int ta_plan_rgb(ta_plan *p);
 int ta_plan_scale(ta_plan *p);
 int ta_plan_sharpen(ta_plan *p);
 int ta_plan_hdr(ta_plan *p);
+int ta_plan_captions(ta_plan *p);
 int ta_plan_output(ta_plan *p);
 
 /* ---- Stage classes of this folder ------------------------------------------------------------------------------- */
@@ -84,6 +85,12 @@ int ta_plan_output(ta_plan *p);
 /* A libavfilter graph (none when the spec is empty) whose frames get the given colour tags: filters of libavfilter
  * forget or keep tags as they like. */
 ta_stage *ta_tagged_stage(const char *name, const char *spec, const ta_video_format *tags);
+
+/* The same with a look-up table: where the spec says TA_LOOK_FILE, the filter reads the table. It goes through a file in
+ * `work_dir` that lives only while the filter reads it, so jobs side by side don't meet. Takes the values of `lut`. */
+#define TA_LOOK_FILE "look.cube"
+ta_stage *ta_look_stage(const char *name, const char *spec, ta_lut *lut, const char *work_dir,
+                        const ta_video_format *tags);
 
 /* A deinterlacer or inverse telecine whose output times are those of its source frames. libavfilter's own times are
  * guesses: the second field of a frame before a gap lands in the middle of the gap, decimate counts frames. */

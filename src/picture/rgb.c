@@ -48,91 +48,76 @@ static int levels_filter(ta_plan *p, ta_buf *b)
     return 0;
 }
 
-/* Quotes a value for a filter graph: first as an option's value, then as text of a graph. */
-static void add_quoted(ta_buf *b, const char *value)
-{
-    for (const char *s = value; *s; s++) {
-        if (strchr("\\':", *s))
-            ta_buf_add(b, strchr("\\'", *s) ? "\\\\\\" : "\\\\");
-        else if (strchr("[],;", *s))
-            ta_buf_add(b, "\\");
-        ta_buf_addn(b, s, 1);
-    }
-}
-
-/* The table named by the settings, with strength mixed in, on the domain 0..1. */
+/* The table named by the settings, with strength mixed in, on the domain 0..1; nothing where it changes nothing. */
 static int load_lut(ta_plan *p, ta_lut *lut)
 {
     const char *name = ta_get_text(p->s, TA_SET_lut);
+    double strength = ta_get_float(p->s, TA_SET_lut_strength);
+    if (!*name || ta_streq(name, "none") || strength == 0)
+        return 0;
     bool file = strchr(name, '/') || ta_ends(name, ".cube");
     int r = file ? ta_lut_read(lut, name, p->err) : ta_lut_make(lut, name, p->err);
     if (r >= 0)
         r = ta_lut_to_unit(lut, p->err);
     if (r >= 0)
-        ta_lut_mix(lut, (float)ta_get_float(p->s, TA_SET_lut_strength));
-    return r;
-}
-
-static int lut_filter(ta_plan *p, ta_buf *b)
-{
-    const char *name = ta_get_text(p->s, TA_SET_lut);
-    if (!*name || ta_streq(name, "none") || ta_get_float(p->s, TA_SET_lut_strength) == 0)
-        return 0;
-    ta_lut lut = { 0 };
-    char *dir = NULL, *path = NULL;
-    int r = load_lut(p, &lut);
-    if (r < 0)
-        goto end;
-    dir = ta_strdup(p->work_dir ? p->work_dir : ".");
-    path = dir ? ta_path_join(dir, "look.cube") : NULL;
-    r = path ? ta_mkdirs(dir, p->err) : ta_no_memory(p->err);
-    if (r >= 0)
-        r = ta_lut_write(&lut, path, p->err);
-    if (r < 0)
-        goto end;
-    ta_buf_add(b, "lut3d=file=");
-    add_quoted(b, path);
-    ta_buf_add(b, ":interp=tetrahedral");
-end:
-    ta_lut_free(&lut);
-    ta_free(dir);
-    ta_free(path);
+        ta_lut_mix(lut, (float)strength);
     return r;
 }
 
 /* One step, with the conversion to RGB in front of the first and back behind the last. */
-static int add_step(ta_plan *p, const char *name, const ta_buf *filter, enum AVPixelFormat rgb, enum AVPixelFormat back)
+static int add_step(ta_plan *p, const char *name, const ta_buf *filter, ta_lut *lut, enum AVPixelFormat rgb,
+                    enum AVPixelFormat back)
 {
     ta_buf b = { 0 };
     ta_plan_convert(p, rgb, &b);
     ta_buf_addf(&b, "%s%s", b.len ? "," : "", filter->data);
     if (back != AV_PIX_FMT_NONE)
         ta_plan_convert(p, back, &b);
-    return ta_plan_add_tagged(p, &(ta_step){ name }, &b);
+    if (!lut)
+        return ta_plan_add_tagged(p, &(ta_step){ name }, &b);
+    char *spec = ta_buf_take(&b);
+    int r = spec ? ta_plan_add(p, &(ta_step){ name }, ta_look_stage(name, spec, lut, p->work_dir, &p->now))
+                 : ta_no_memory(p->err);
+    ta_free(spec);
+    return r;
+}
+
+static int add_steps(ta_plan *p, ta_buf filters[3], ta_lut *lut)
+{
+    static const char *const names[] = { "colour balance", "levels", "look-up table" };
+    int last = -1, r = 0;
+    for (int i = 0; i < 3; i++)
+        last = filters[i].len ? i : last;
+    /* An RGB source stays RGB; else the way back leads to its own kind of YUV. */
+    enum AVPixelFormat now = p->now.pix_fmt, home = AV_PIX_FMT_NONE;
+    if (!ta_fmt_rgb(now))
+        home = ta_fmt_yuv(now, ta_fmt_depth(now));
+    /* libavfilter's colorlevels scales planar RGB of 10 and 12 bits as if it had 16: everything becomes black. */
+    bool deep = ta_fmt_depth(now) > 8 || filters[1].len;
+    for (int i = 0; i < 3 && r >= 0; i++)
+        if (filters[i].len)
+            r = filters[i].failed ? ta_no_memory(p->err)
+                                  : add_step(p, names[i], &filters[i], i == 2 ? lut : NULL,
+                                             deep ? AV_PIX_FMT_GBRP16 : AV_PIX_FMT_GBRP10,
+                                             i == last ? home : AV_PIX_FMT_NONE);
+    return r;
 }
 
 int ta_plan_rgb(ta_plan *p)
 {
-    static const char *const names[] = { "colour balance", "levels", "look-up table" };
     ta_buf filters[3] = { 0 };
-    int r = balance_filter(p, &filters[0]), last = -1;
+    ta_lut lut = { 0 };
+    int r = balance_filter(p, &filters[0]);
     if (r >= 0)
         r = levels_filter(p, &filters[1]);
     if (r >= 0)
-        r = lut_filter(p, &filters[2]);
-    for (int i = 0; i < 3; i++)
-        last = filters[i].len ? i : last;
-    /* An RGB source stays RGB; else the way back leads to its own kind of YUV. */
-    enum AVPixelFormat home = ta_fmt_rgb(p->now.pix_fmt) ? AV_PIX_FMT_NONE
-                                                         : ta_fmt_yuv(p->now.pix_fmt, ta_fmt_depth(p->now.pix_fmt));
-    /* libavfilter's colorlevels scales planar RGB of 10 and 12 bits as if it had 16: everything becomes black. */
-    bool deep = ta_fmt_depth(p->now.pix_fmt) > 8 || filters[1].len;
-    for (int i = 0; i < 3 && r >= 0; i++)
-        if (filters[i].len)
-            r = filters[i].failed ? ta_no_memory(p->err)
-                                  : add_step(p, names[i], &filters[i], deep ? AV_PIX_FMT_GBRP16 : AV_PIX_FMT_GBRP10,
-                                             i == last ? home : AV_PIX_FMT_NONE);
+        r = load_lut(p, &lut);
+    if (lut.rgb)
+        ta_buf_add(&filters[2], "lut3d=file=" TA_LOOK_FILE ":interp=tetrahedral");
+    if (r >= 0)
+        r = add_steps(p, filters, &lut);
     for (int i = 0; i < 3; i++)
         ta_buf_free(&filters[i]);
+    ta_lut_free(&lut);
     return r;
 }

@@ -1,5 +1,14 @@
-/* Scaling: once, to the output's size and pixel shape, with the matrix of HD where SD becomes HD. */
+/* Scaling: once, to the output's size and pixel shape, with the matrix of HD where SD becomes HD. The stage keeps the
+ * output's format through changes of the source in mid-stream: a picture of another shape is fitted in with black beside
+ * it. */
 #include "picture/plan.h"
+
+/* From what to what; sar of `in` is the true one. */
+typedef struct shape {
+    ta_video_format in, out;
+    char scaler[16];
+    bool interlaced; /* scaled field by field */
+} shape;
 
 /* SD shown as HD needs the HD matrix, as players guess by size. The primaries aren't converted and keep their tag. */
 static bool to_hd(const ta_plan *p, int height)
@@ -20,20 +29,147 @@ static enum AVPixelFormat scaled_format(const ta_plan *p)
 
 /* vf_colorspace converts the matrix exactly, at the small size and in linear YUV; vf_scale would go through RGB of 8
  * bits. It knows the common formats only. */
-static bool matrix_first(ta_plan *p, ta_buf *b)
+static bool matrix_first(ta_video_format *v, enum AVColorSpace to, ta_buf *b)
 {
     char filter[224];
-    const char *range = p->now.range == AVCOL_RANGE_JPEG ? "pc" : "tv";
+    const char *range = v->range == AVCOL_RANGE_JPEG ? "pc" : "tv";
+    if (!ta_matrix_sd(v->matrix) || to != AVCOL_SPC_BT709)
+        return false;
     snprintf(filter, sizeof filter,
              "colorspace=ispace=%s:iprimaries=smpte170m:itrc=smpte170m:irange=%s:space=bt709:primaries=smpte170m:"
              "trc=smpte170m:range=%s",
-             p->now.matrix == AVCOL_SPC_BT470BG ? "bt470bg" : "smpte170m", range, range);
-    if (ta_filter_input(filter, p->now.pix_fmt) != p->now.pix_fmt)
+             v->matrix == AVCOL_SPC_BT470BG ? "bt470bg" : "smpte170m", range, range);
+    if (ta_filter_input(filter, v->pix_fmt) != v->pix_fmt)
         return false;
     ta_buf_addf(b, "%s,", filter);
-    p->now.matrix = AVCOL_SPC_BT709;
+    v->matrix = to;
     return true;
 }
+
+static int even(double x)
+{
+    return TA_MAX(2 * (int)(x / 2 + 0.5), 2);
+}
+
+/* The size inside the output that keeps the shape of `in`; the whole output where that is within half a per cent. */
+static void fit(const shape *s, int *width, int *height)
+{
+    const ta_video_format *in = &s->in, *out = &s->out;
+    double shape_in = in->width * av_q2d(in->sar) / in->height, shape_out = out->width * av_q2d(out->sar) / out->height;
+    *width = out->width;
+    *height = out->height;
+    if (shape_in > shape_out * 1.005)
+        *height = even(out->height * shape_out / shape_in);
+    else if (shape_in < shape_out / 1.005)
+        *width = even(out->width * shape_in / shape_out);
+}
+
+static void scale_text(const shape *s, ta_buf *b)
+{
+    ta_video_format from = s->in;
+    const ta_video_format *to = &s->out;
+    int width, height;
+    fit(s, &width, &height);
+    matrix_first(&from, to->matrix, b);
+    bool careful = ta_fmt_rgb(from.pix_fmt) || from.range != to->range ||
+                   (!ta_fmt_rgb(to->pix_fmt) && strcmp(ta_scale_matrix(from.matrix), ta_scale_matrix(to->matrix)));
+    ta_buf_addf(b, "scale=%d:%d:flags=%s%s", width, height, s->scaler,
+                careful ? "+accurate_rnd+full_chroma_int+full_chroma_inp" : "");
+    ta_scale_colours(b, &from, to);
+    if (s->interlaced)
+        ta_buf_add(b, ":interl=1");
+    if (to->pix_fmt != from.pix_fmt)
+        ta_buf_addf(b, ",format=%s", av_get_pix_fmt_name(to->pix_fmt));
+    if (width != to->width || height != to->height)
+        ta_buf_addf(b, ",pad=%d:%d:-1:-1:black", to->width, to->height);
+    ta_buf_addf(b, ",setsar=%d/%d", to->sar.num, to->sar.den);
+}
+
+/* ---- The stage ----------------------------------------------------------------------------------------------------- */
+
+typedef struct scaler {
+    ta_stage *inner;
+    shape shape;         /* as planned */
+    AVRational declared; /* the source's own sample aspect in the plan */
+} scaler;
+
+static int scaler_emit(void *to, AVFrame *frame, ta_error *err)
+{
+    ta_stage *st = to;
+    return st->emit(st->emit_to, frame, err);
+}
+
+/* The rule of the centre 704 makes pixels 45/44 as wide as declared, for four declared shapes. */
+static AVRational true_sar(const scaler *s, AVRational sar)
+{
+    static const AVRational known[] = { { 8, 9 }, { 32, 27 }, { 16, 15 }, { 64, 45 } };
+    AVRational declared = sar.num > 0 && sar.den > 0 ? sar : (AVRational){ 1, 1 };
+    if (!av_cmp_q(declared, s->declared))
+        return s->shape.in.sar;
+    bool rule = av_cmp_q(s->shape.in.sar, s->declared) != 0;
+    for (size_t i = 0; i < TA_COUNT(known) && rule; i++)
+        if (!av_cmp_q(declared, known[i]))
+            return av_mul_q(declared, (AVRational){ 45, 44 });
+    return declared;
+}
+
+static bool as_planned(const shape *a, const ta_video_format *b)
+{
+    return a->in.width == b->width && a->in.height == b->height && a->in.pix_fmt == b->pix_fmt &&
+           !av_cmp_q(a->in.sar, b->sar) && a->in.matrix == b->matrix && a->in.range == b->range;
+}
+
+static int scaler_configure(ta_stage *st, const ta_link *in, ta_link *out, ta_error *err)
+{
+    scaler *s = st->priv;
+    shape now = s->shape;
+    ta_stage_free(&s->inner);
+    ta_video_format from = in->video;
+    from.sar = true_sar(s, from.sar);
+    if (!as_planned(&s->shape, &from))
+        now.in = from;
+    ta_buf b = { 0 };
+    scale_text(&now, &b);
+    char *text = ta_buf_take(&b);
+    s->inner = text ? ta_tagged_stage(st->name, text, &s->shape.out) : NULL;
+    ta_free(text);
+    if (!s->inner)
+        return ta_no_memory(err);
+    s->inner->threads = st->threads;
+    s->inner->emit = scaler_emit;
+    s->inner->emit_to = st;
+    s->inner->in = *in;
+    return s->inner->cls->configure(s->inner, in, out, err);
+}
+
+static int scaler_push(ta_stage *st, AVFrame *frame, ta_error *err)
+{
+    scaler *s = st->priv;
+    return s->inner->cls->push(s->inner, frame, err);
+}
+
+static int scaler_drain(ta_stage *st, ta_error *err)
+{
+    scaler *s = st->priv;
+    return s->inner->cls->drain(s->inner, err);
+}
+
+static void scaler_close(ta_stage *st)
+{
+    scaler *s = st->priv;
+    ta_stage_free(&s->inner);
+}
+
+static const ta_stage_class scaler_class = {
+    .name = "scale",
+    .size = sizeof(scaler),
+    .configure = scaler_configure,
+    .push = scaler_push,
+    .drain = scaler_drain,
+    .close = scaler_close,
+};
+
+/* ---- The plan ------------------------------------------------------------------------------------------------------ */
 
 static bool keeps_full_range(const ta_plan *p, enum AVPixelFormat fmt)
 {
@@ -41,39 +177,40 @@ static bool keeps_full_range(const ta_plan *p, enum AVPixelFormat fmt)
     return p->out_fmt == AV_PIX_FMT_NONE || ta_fmt_rgb(fmt) || (name && ta_starts(name, "yuvj"));
 }
 
-static int add_scale(ta_plan *p, int width, int height, AVRational sar)
+static int add_scale(ta_plan *p, int width, int height, AVRational declared, AVRational sar, AVRational out_sar)
 {
-    ta_buf b = { 0 };
-    bool hd = to_hd(p, height);
-    bool careful = hd && !matrix_first(p, &b);
-    ta_video_format from = p->now;
+    shape s = { .in = p->now, .interlaced = p->interlaced };
     enum AVPixelFormat fmt = scaled_format(p);
+    bool hd = to_hd(p, height);
+    snprintf(s.scaler, sizeof s.scaler, "%s", ta_get_text(p->s, TA_SET_scaler));
+    s.in.sar = sar;
     ta_plan_retag(p, fmt);
-    if (careful)
+    if (hd) {
         p->now.matrix = AVCOL_SPC_BT709;
-    if (hd)
         p->now.transfer = AVCOL_TRC_BT709;
+    }
     if (fmt == p->out_fmt && !keeps_full_range(p, fmt))
         p->now.range = AVCOL_RANGE_MPEG;
-    careful |= ta_fmt_rgb(from.pix_fmt) || from.range != p->now.range;
-    ta_buf_addf(&b, "scale=%d:%d:flags=%s%s", width, height, ta_get_text(p->s, TA_SET_scaler),
-                careful ? "+accurate_rnd+full_chroma_int+full_chroma_inp" : "");
-    ta_scale_colours(&b, &from, &p->now);
-    if (p->interlaced)
-        ta_buf_add(&b, ":interl=1");
-    if (fmt != from.pix_fmt)
-        ta_buf_addf(&b, ",format=%s", av_get_pix_fmt_name(fmt));
-    ta_buf_addf(&b, ",setsar=%d/%d", sar.num, sar.den);
     p->now.width = width;
     p->now.height = height;
-    p->now.sar = sar;
-    return ta_plan_add_tagged(p, &(ta_step){ "scale" }, &b);
+    p->now.sar = out_sar;
+    s.out = p->now;
+    ta_buf b = { 0 };
+    scale_text(&s, &b);
+    char *text = ta_buf_take(&b);
+    ta_stage *st = text ? ta_stage_new(&scaler_class, "scale", text) : NULL;
+    ta_free(text);
+    if (st) {
+        ((scaler *)st->priv)->shape = s;
+        ((scaler *)st->priv)->declared = declared;
+    }
+    return ta_plan_add(p, &(ta_step){ "scale" }, st);
 }
 
 int ta_plan_scale(ta_plan *p)
 {
     int width, height;
-    AVRational sar, now = p->now.sar.num ? p->now.sar : (AVRational){ 1, 1 };
+    AVRational sar, now = p->now.sar.num > 0 ? p->now.sar : (AVRational){ 1, 1 };
     bool square = ta_get_bool(p->s, TA_SET_square_pixels);
     int r = ta_picture_size(p->s, p->now.width, p->now.height, square ? p->true_sar : now, &width, &height, &sar,
                             p->err);
@@ -91,5 +228,5 @@ int ta_plan_scale(ta_plan *p)
     }
     if (p->interlaced && height != p->now.height)
         ta_plan_note(p, "the picture is scaled field by field, as it isn't deinterlaced");
-    return add_scale(p, width, height, sar);
+    return add_scale(p, width, height, now, square ? p->true_sar : now, sar);
 }

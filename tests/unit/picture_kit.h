@@ -94,7 +94,7 @@ typedef struct kit_plan {
     ta_picture_counts counts;
     ta_error err;
     int status;
-    char *text; /* "name[spec] name[spec]" */
+    char *text; /* "name[spec] name[spec]", without the captions' two ends */
 } kit_plan;
 
 static inline void kit_plan_make(kit_plan *p, const char *settings, const ta_picture_source *src,
@@ -107,7 +107,8 @@ static inline void kit_plan_make(kit_plan *p, const char *settings, const ta_pic
     p->status = s ? ta_picture_plan(s, src, out, dir, &p->counts, &p->chain, &p->notes, &p->err) : (int)p->err.code;
     ta_buf b = { 0 };
     for (int i = 0; i < p->chain.count; i++)
-        ta_buf_addf(&b, "%s%s[%s]", i ? " " : "", p->chain.stages[i]->name, p->chain.stages[i]->spec);
+        if (!ta_starts(p->chain.stages[i]->name, "captions"))
+            ta_buf_addf(&b, "%s%s[%s]", b.len ? " " : "", p->chain.stages[i]->name, p->chain.stages[i]->spec);
     p->text = ta_buf_take(&b);
     ta_settings_free(&s);
     if (!p->notes.data)

@@ -67,10 +67,10 @@ static void telecine(void **state)
     kit_expect(KEEP "vfr=yes", soft, FMT, "");
     kit_expect(KEEP "ivtc=on", hard, FMT,
                "inverse telecine[fieldmatch=order=tff:combmatch=full,yadif=mode=send_frame:parity=tff:deint=interlaced,"
-               "decimate] constant rate[rate=24000/1001:once:slack=1.25]");
+               "decimate] constant rate[rate=24000/1001:once:slack=1.5]");
     kit_plan p;
     kit_plan_make(&p, "ivtc=on", &hard, FMT);
-    assert_int_equal(p.chain.stages[0]->phase, 5);
+    assert_int_equal(p.chain.stages[1]->phase, 5);
     kit_plan_free(&p);
     kit_plan_make(&p, "ivtc=on", &pal, FMT);
     assert_int_equal(p.status, TA_ERR_USAGE);
@@ -160,9 +160,9 @@ static void order_of_good_practice(void **state)
                       "colour-balance=rs=0.1:bs=-0.1 levels=16:235:0:255 lut=vhs_restore lut-strength=0.7 resolution=1080 "
                       "sharpen=cas", &src, FMT);
     assert_int_equal(p.status, 0);
-    static const char *const names[] = { "chroma shift", "dedot", "deinterlace", "constant rate", "rotate", "crop",
+    static const char *const names[] = { "captions off", "chroma shift", "dedot", "deinterlace", "constant rate", "rotate", "crop",
                                          "deblock", "denoise", "deband", "colour", "colour balance", "levels",
-                                         "look-up table", "scale", "sharpen" };
+                                         "look-up table", "scale", "sharpen", "captions on" };
     assert_int_equal(p.chain.count, TA_COUNT(names));
     for (size_t i = 0; i < TA_COUNT(names); i++)
         assert_string_equal(p.chain.stages[i]->name, names[i]);
@@ -260,8 +260,8 @@ static void shifts_in_whole_samples(void **state)
     kit_plan p;
     kit_plan_make(&p, KEEP "chroma-shift-x=3 chroma-shift-y=2", &src, FMT);
     /* A vertical shift comes after the fields became frames; 3 pixels are 2 samples of 2 pixels. */
-    assert_string_equal(p.chain.stages[0]->name, "deinterlace");
-    assert_string_equal(p.chain.stages[2]->spec, "chromashift=cbh=2:crh=2:cbv=1:crv=1");
+    assert_string_equal(p.chain.stages[1]->name, "deinterlace");
+    assert_string_equal(p.chain.stages[3]->spec, "chromashift=cbh=2:crh=2:cbv=1:crv=1");
     assert_non_null(strstr(p.notes.data, "chroma-shift-x 3 is rounded to 4"));
     kit_plan_free(&p);
     kit_plan_make(&p, KEEP "deinterlace=off chroma-shift-y=2", &src, FMT);
