@@ -117,6 +117,12 @@ class AllowedSkips(unittest.TestCase):
             self.assertRegex(line, re.compile(r"^[\w.-]+: \S.{9,}$"), "name: reason")
         self.assertEqual(len(lines), len(run_tests.allowed_skips(path)))
 
+    def test_each_line_names_a_test(self):
+        tests = {re.sub(r"^test_|\.\w+$", "", name) for _, _, names in os.walk(os.path.join(ROOT, "tests"))
+                 for name in names if name.startswith("test_")}
+        for name in run_tests.allowed_skips():
+            self.assertIn(name.split(".")[0], tests)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=2)
