@@ -1,4 +1,6 @@
 /* An encoder: frames in, packets with absolute time out. */
+#include <libavutil/hwcontext.h>
+
 #include "media/media.h"
 #include "media/sei.h"
 
@@ -88,6 +90,47 @@ static void set_ffv1(AVCodecContext *c, AVDictionary **o, int threads)
     av_dict_set(o, "context", "1", AV_DICT_DONT_OVERWRITE);
 }
 
+/* VA-API takes pictures of the GPU's memory only: they are uploaded one by one. */
+static int open_upload(AVCodecContext *c, ta_error *err)
+{
+    AVBufferRef *device = NULL, *frames = NULL;
+    int r = av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_VAAPI, NULL, NULL, 0);
+    if (r >= 0)
+        frames = av_hwframe_ctx_alloc(device);
+    if (frames) {
+        AVHWFramesContext *f = (AVHWFramesContext *)(void *)frames->data;
+        f->format = AV_PIX_FMT_VAAPI;
+        f->sw_format = c->pix_fmt;
+        f->width = c->width;
+        f->height = c->height;
+        f->initial_pool_size = 32;
+        r = av_hwframe_ctx_init(frames);
+    }
+    av_buffer_unref(&device);
+    if (r < 0 || !frames) {
+        av_buffer_unref(&frames);
+        ta_fail_av(err, r < 0 ? r : AVERROR(ENOMEM), TA_ERR_UNAVAILABLE, "VA-API can't be used");
+        return ta_hint(err, "`terminalai doctor` shows which encoders work here");
+    }
+    c->hw_frames_ctx = frames;
+    c->pix_fmt = AV_PIX_FMT_VAAPI;
+    return 0;
+}
+
+static int upload(const ta_encoder *e, const AVFrame *from, AVFrame **to, ta_error *err)
+{
+    AVFrame *f = av_frame_alloc();
+    int r = f ? av_hwframe_get_buffer(e->ctx->hw_frames_ctx, f, 0) : AVERROR(ENOMEM);
+    if (r >= 0)
+        r = av_hwframe_transfer_data(f, from, 0);
+    if (r >= 0)
+        r = av_frame_copy_props(f, from);
+    if (r < 0)
+        av_frame_free(&f);
+    *to = f;
+    return r < 0 ? ta_fail_av(err, r, TA_ERR_UNAVAILABLE, "a picture can't be sent to the GPU") : 0;
+}
+
 static int check_leftover(AVDictionary *o, const char *encoder, ta_error *err)
 {
     const AVDictionaryEntry *e = av_dict_get(o, "", NULL, AV_DICT_IGNORE_SUFFIX);
@@ -101,7 +144,9 @@ static int open_context(ta_encoder *e, AVDictionary **o, const char *name, ta_er
 {
     int r = avcodec_open2(e->ctx, e->ctx->codec, o);
     if (r < 0) {
-        ta_fail_av(err, r, TA_ERR_UNAVAILABLE, "the encoder %s can't be opened", name);
+        /* whatever a driver answers ("not permitted" without libcuda): the encoder is not to be had */
+        ta_fail_av(err, r == AVERROR(ENOMEM) ? r : AVERROR_EXTERNAL, TA_ERR_UNAVAILABLE,
+                   "the encoder %s can't be opened (%s)", name, av_err2str(r));
         return ta_hint(err, "`terminalai doctor` shows which encoders work here");
     }
     return check_leftover(*o, name, err);
@@ -140,7 +185,7 @@ int ta_encoder_open_video(ta_encoder **out, const ta_video_encoding *v, const AV
     e->in_base = v->time_base;
     e->anchor = first->pts;
     c->time_base = e->constant ? av_inv_q(v->frame_rate) : v->time_base;
-    c->framerate = v->frame_rate;
+    c->framerate = e->constant ? v->frame_rate : v->usual_rate;
     /* Fine enough for the anchor and exact for whole frames: 1/60000 for 60000/1001. */
     e->out_base = e->constant ? (AVRational){ 1, v->frame_rate.num * (v->frame_rate.num < 1000 ? 1000 : 1) }
                               : v->time_base;
@@ -148,7 +193,9 @@ int ta_encoder_open_video(ta_encoder **out, const ta_video_encoding *v, const AV
     c->flags |= v->global_header ? AV_CODEC_FLAG_GLOBAL_HEADER : 0;
     if (c->codec_id == AV_CODEC_ID_FFV1)
         set_ffv1(c, &o, v->threads);
-    r = set_options(&o, v, err);
+    r = ta_ends(v->encoder, "_vaapi") ? open_upload(c, err) : 0;
+    if (r >= 0)
+        r = set_options(&o, v, err);
     if (r >= 0)
         r = open_context(e, &o, v->encoder, err);
     av_dict_free(&o);
@@ -212,7 +259,11 @@ int ta_encoder_send(ta_encoder *e, AVFrame *frame, ta_error *err)
     int64_t before = e->last, pts = frame ? frame->pts : 0;
     if (video && !place_frame(e, frame))
         return 0;
-    int r = avcodec_send_frame(e->ctx, frame);
+    AVFrame *on_gpu = NULL;
+    if (video && e->ctx->hw_frames_ctx && upload(e, frame, &on_gpu, err) < 0)
+        return TA_ERR_UNAVAILABLE;
+    int r = avcodec_send_frame(e->ctx, on_gpu ? on_gpu : frame);
+    av_frame_free(&on_gpu);
     if (r == AVERROR(EAGAIN)) {
         e->last = before;
         if (frame)

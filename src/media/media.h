@@ -122,6 +122,7 @@ typedef struct ta_video_encoding {
     int crf;              /* -1 = not used */
     int threads;
     AVRational frame_rate; /* constant rate, or 0/1: variable */
+    AVRational usual_rate; /* of a variable one: what the encoder's rate control reckons with */
     AVRational time_base;  /* of the frames that will be sent */
     bool global_header;    /* the container keeps the codec's header apart */
 } ta_video_encoding;

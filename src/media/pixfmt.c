@@ -62,7 +62,12 @@ enum AVPixelFormat ta_encoder_pix_fmt(const char *encoder, enum AVPixelFormat so
         return lossless_format(codec, source, bits);
     static const enum AVPixelFormat eight[] = { AV_PIX_FMT_YUV420P, AV_PIX_FMT_NV12 };
     static const enum AVPixelFormat ten[] = { AV_PIX_FMT_YUV420P10, AV_PIX_FMT_P010 };
+    bool gpu = ta_ends(encoder, "_vaapi"); /* takes what is uploaded to it */
     int want = bits ? bits : depth_of(source) > 8 ? 10 : 8;
+    if (gpu)
+        return want > 8 && ta_starts(encoder, "hevc") ? AV_PIX_FMT_P010
+               : want > 8 && bits                     ? AV_PIX_FMT_NONE
+                                                      : AV_PIX_FMT_NV12;
     if (want > 8)
         for (size_t i = 0; i < TA_COUNT(ten); i++)
             if (has_format(codec, ten[i]))

@@ -81,6 +81,7 @@ int ta_job_plan_encoding(ta_job *job, ta_error *err)
         .crf = lossless ? -1 : (int)ta_get_int(s, TA_SET_crf),
         .threads = (int)ta_get_int(s, TA_SET_encoder_threads),
         .frame_rate = job->source.vfr ? (AVRational){ 0, 1 } : job->link_out.video.frame_rate,
+        .usual_rate = job->source.video.frame_rate,
         .time_base = job->link_out.video.time_base,
         .global_header = job->container->global_header,
     };

@@ -4,50 +4,103 @@
 
 #include "restore/internal.h"
 
+/* Decoding begins this long before the wanted moment; what lies before is read over. */
+static const int64_t run_up_us = 10 * 1000000;
+
+typedef struct finder {
+    ta_input *in;
+    ta_decoder *decoder;
+    AVPacket *pkt;
+    AVFrame *frame, *best;
+    int stream;
+    int64_t us; /* the wanted moment */
+    bool started, found;
+} finder;
+
+static int64_t in_us(const finder *f, int64_t t)
+{
+    return av_rescale_q(t, ta_input_context(f->in)->streams[f->stream]->time_base, AV_TIME_BASE_Q);
+}
+
+/* Keeps the last frame at or before the moment. */
+static int look(finder *f, ta_error *err)
+{
+    int r = 0;
+    while (!f->found && (r = ta_decoder_receive(f->decoder, f->frame, err)) > 0) {
+        f->found = f->best->width > 0 && in_us(f, f->frame->pts) > f->us + 500;
+        if (f->found)
+            break;
+        AVFormatContext *ctx = ta_input_context(f->in);
+        av_frame_unref(f->best);
+        av_frame_move_ref(f->best, f->frame);
+        f->best->sample_aspect_ratio = av_guess_sample_aspect_ratio(ctx, ctx->streams[f->stream], f->best);
+    }
+    return r == TA_DECODER_END ? 0 : r;
+}
+
+static bool skipped(finder *f)
+{
+    int64_t t = f->pkt->pts != AV_NOPTS_VALUE ? f->pkt->pts : f->pkt->dts;
+    bool early = t != AV_NOPTS_VALUE && in_us(f, t) < f->us - run_up_us;
+    f->started = f->started || (!early && (f->pkt->flags & AV_PKT_FLAG_KEY));
+    return !f->started;
+}
+
+static int search(finder *f, ta_error *err)
+{
+    int r = 1;
+    if (!(ta_input_context(f->in)->iformat->flags & AVFMT_TS_DISCONT) && f->us > 2 * run_up_us)
+        avformat_seek_file(ta_input_context(f->in), -1, INT64_MIN, f->us - run_up_us, f->us - run_up_us, 0);
+    else if (f->us <= 2 * run_up_us)
+        f->started = true;
+    while (r > 0 && !f->found) {
+        r = ta_input_read(f->in, f->pkt, err);
+        if (r < 0)
+            return r;
+        if (r && skipped(f)) {
+            av_packet_unref(f->pkt);
+            continue;
+        }
+        int sent = ta_decoder_send(f->decoder, r ? f->pkt : NULL, err);
+        av_packet_unref(f->pkt);
+        if (sent < 0 || (sent = look(f, err)) < 0)
+            return sent;
+    }
+    return 0;
+}
+
+static int open_finder(finder *f, const char *path, ta_cancel *cancel, ta_error *err)
+{
+    f->pkt = av_packet_alloc();
+    f->frame = av_frame_alloc();
+    f->best = av_frame_alloc();
+    int r = f->pkt && f->frame && f->best ? ta_input_open(&f->in, path, cancel, err) : ta_no_memory(err);
+    if (r < 0)
+        return r;
+    f->stream = ta_input_video(f->in);
+    if (f->stream < 0)
+        return ta_fail(err, TA_ERR_DATA, "'%s' has no picture", path);
+    ta_input_select(f->in, 1ull << f->stream);
+    return ta_decoder_open(&f->decoder, ta_input_context(f->in)->streams[f->stream], 0, err);
+}
+
 /* The last frame at or before `us` of a file's video stream. */
 static int frame_at(const char *path, int64_t us, ta_cancel *cancel, AVFrame **out, ta_error *err)
 {
-    ta_input *in = NULL;
-    ta_decoder *d = NULL;
-    AVPacket *pkt = av_packet_alloc();
-    AVFrame *f = av_frame_alloc(), *best = av_frame_alloc();
-    int r = pkt && f && best ? ta_input_open(&in, path, cancel, err) : ta_no_memory(err);
-    int video = r >= 0 ? ta_input_video(in) : -1;
-    if (r >= 0 && video < 0)
-        r = ta_fail(err, TA_ERR_DATA, "'%s' has no picture", path);
+    finder f = { .us = us };
+    int r = open_finder(&f, path, cancel, err);
     if (r >= 0)
-        r = ta_decoder_open(&d, ta_input_context(in)->streams[video], 0, err);
-    bool found = false, ended = false;
-    if (r >= 0)
-        ta_input_select(in, 1ull << video);
-    while (r >= 0 && !found && !ended) {
-        r = ta_input_read(in, pkt, err);
-        ended = r == 0;
-        if (r < 0 || (r = ta_decoder_send(d, ended ? NULL : pkt, err)) == TA_RECEIVE_FIRST)
-            r = r > 0 ? 0 : r;
-        av_packet_unref(pkt);
-        while (r >= 0 && !found && (r = ta_decoder_receive(d, f, err)) > 0) {
-            AVRational base = ta_input_context(in)->streams[video]->time_base;
-            found = best->width > 0 && av_rescale_q(f->pts, base, AV_TIME_BASE_Q) > us + 500;
-            if (!found) {
-                av_frame_unref(best);
-                av_frame_move_ref(best, f);
-                best->sample_aspect_ratio =
-                    av_guess_sample_aspect_ratio(ta_input_context(in), ta_input_context(in)->streams[video], best);
-            }
-        }
-        r = r == TA_DECODER_END ? 0 : r;
-    }
-    if (r >= 0 && !best->width)
+        r = search(&f, err);
+    if (r >= 0 && !f.best->width)
         r = ta_fail(err, TA_ERR_DATA, "'%s' has no picture at that time", path);
     if (r < 0)
-        av_frame_free(&best);
-    av_frame_free(&f);
-    av_packet_free(&pkt);
-    ta_decoder_close(&d);
-    ta_input_close(&in);
-    *out = best;
-    return r < 0 ? r : 0;
+        av_frame_free(&f.best);
+    av_frame_free(&f.frame);
+    av_packet_free(&f.pkt);
+    ta_decoder_close(&f.decoder);
+    ta_input_close(&f.in);
+    *out = f.best;
+    return r;
 }
 
 /* Draws a frame into columns x .. x+w of an RGB picture. */
@@ -103,7 +156,7 @@ int ta_before_after(const ta_job *job, int64_t at_us, const char *png, ta_error 
 {
     AVFrame *before = NULL, *after = NULL, *both = av_frame_alloc();
     int64_t first = job->start_us + at_us;
-    int r = both ? frame_at(job->output, at_us, job->cancel, &after, err) : ta_no_memory(err);
+    int r = both ? frame_at(job->output, at_us + job->shift_us, job->cancel, &after, err) : ta_no_memory(err);
     if (r >= 0)
         r = frame_at(job->input, first, job->cancel, &before, err);
     if (r >= 0) {
