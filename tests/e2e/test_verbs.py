@@ -92,7 +92,8 @@ class Verbs(unittest.TestCase):
         self.fails(64, "did you mean 'crf'?", "settings", TERMINALAI_CRRF="20")
 
     def test_settings_can_be_used_again(self):
-        path = self.put("x/terminalai/config.yaml", self.said("settings", "--preset", "vhs_heavy", "--engine", "classic"))
+        printed = self.said("settings", "--preset", "vhs_heavy", "--engine", "classic")
+        path = self.put("x/terminalai/config.yaml", printed)
         again = self.run_it("settings", "--json", XDG_CONFIG_HOME=os.path.dirname(os.path.dirname(path)))
         self.assertEqual(0, again.returncode, again.stderr)
         self.assertEqual(json.loads(self.said("settings", "--json", "--preset", "vhs_heavy", "--engine", "classic")),

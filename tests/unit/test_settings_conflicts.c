@@ -103,7 +103,8 @@ static void test_containers(void **state)
     accepted("container=webm encoder=libsvtav1 audio-codec=opus", NULL);
     refused("container=mp4 encoder=ffv1", "mkv");
     accepted("container=mov encoder=ffv1", NULL);
-    refused("container=mp4 audio-codec=pcm", "flac");
+    refused("container=mp4 audio-codec=pcm", "mkv");
+    refused("container=mp4 audio-codec=flac", "mkv");
     accepted("container=mov audio-codec=pcm", NULL);
     refused("container=mov audio-codec=flac", "pcm");
     refused("container=mov audio-codec=opus", "mp4");
