@@ -93,7 +93,7 @@ static int add_steps(ta_plan *p, ta_buf filters[3], ta_lut *lut)
     if (!ta_fmt_rgb(now))
         home = ta_fmt_yuv(now, ta_fmt_depth(now));
     /* libavfilter's colorlevels scales planar RGB of 10 and 12 bits as if it had 16: everything becomes black. */
-    bool deep = ta_fmt_depth(now) > 8 || filters[1].len;
+    bool deep = ta_fmt_depth(now) > (ta_fmt_rgb(now) ? 10 : 8) || filters[1].len;
     for (int i = 0; i < 3 && r >= 0; i++)
         if (filters[i].len)
             r = filters[i].failed ? ta_no_memory(p->err)
