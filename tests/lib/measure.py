@@ -10,6 +10,7 @@
 # Times are seconds on the file's own time line (container timestamps, not shifted to 0).
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -104,13 +105,12 @@ def frames(path, filters="", chroma=False, start=None, count=None, index=0):
             yield from _read_frames(process, log, chroma)
             leftover = process.stdout.read(1)
         if process.returncode or leftover:
-            log.seek(0)
-            raise MeasureError(f"ffmpeg can't decode {path}:\n{log.read().decode(errors='replace')[-2000:]}")
+            raise MeasureError(f"ffmpeg can't decode {path}:\n{_log_text(log)[-2000:]}")
 
 
 def _log_text(log):
-    log.seek(0)
-    return log.read().decode(errors="replace")
+    """All that was logged so far. The program that writes shares the file's offset, so that is not to be moved."""
+    return os.pread(log.fileno(), os.fstat(log.fileno()).st_size, 0).decode(errors="replace")
 
 
 def _read_frames(process, log, chroma):
@@ -133,7 +133,7 @@ def _read_frames(process, log, chroma):
         if len(head) != size[2]:
             raise MeasureError(f"picture {at} is cut off")
         if at >= len(shown):
-            shown = re.findall(r"\bn: *\d+ +pts: *(-?\d+|NOPTS)", _log_text(log))
+            shown = re.findall(r"\bn: *\d+ +pts: *(-?\d+|NOPTS) ", _log_text(log))
         time = None if shown[at] == "NOPTS" else int(shown[at]) * base
         data = np.frombuffer(head, np.uint8)
         w, h = size[:2]
