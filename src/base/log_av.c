@@ -3,6 +3,7 @@
 #include "base/log_av.h"
 
 #include <libavutil/log.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,10 +17,15 @@ static _Thread_local struct {
     size_t len;
 } piece;
 
+/* A damaged tape makes libav complain for each block: after these, complaints are for --log-level verbose only. What is
+ * broken is counted and reported by who reads it. */
+enum { SHOWN_ERRORS = 8 };
+static atomic_int errors;
+
 static ta_log_level our_level(int level)
 {
     /* Most warnings of libav are noise to a user, and its info (encoder statistics, stream dumps) is detail. */
-    return level <= AV_LOG_ERROR ? TA_LOG_ERROR : level <= AV_LOG_WARNING ? TA_LOG_VERBOSE : TA_LOG_DEBUG;
+    return level <= AV_LOG_ERROR ? atomic_load(&errors) < SHOWN_ERRORS ? TA_LOG_ERROR : TA_LOG_VERBOSE : level <= AV_LOG_WARNING ? TA_LOG_VERBOSE : TA_LOG_DEBUG;
 }
 
 static const char *speaker(void *object)
@@ -44,7 +50,10 @@ static void take_piece(void *object, int level, const char *fmt, va_list args)
     piece.text[piece.len] = '\0';
     ta_utf8_trim(piece.text);
     piece.len = 0;
-    ta_log(our_level(level), speaker(object), "%s", piece.text);
+    ta_log_level shown = our_level(level);
+    ta_log(shown, speaker(object), "%s", piece.text);
+    if (shown == TA_LOG_ERROR && atomic_fetch_add(&errors, 1) == SHOWN_ERRORS - 1)
+        ta_log(TA_LOG_WARN, "libav", "more of its errors are shown with --log-level verbose");
 }
 
 void ta_log_route_libav(void)

@@ -1,5 +1,6 @@
 /* An encoder: frames in, packets with absolute time out. */
 #include <libavutil/hwcontext.h>
+#include <stdlib.h>
 
 #include "media/media.h"
 #include "media/sei.h"
@@ -11,6 +12,7 @@ struct ta_encoder {
     int64_t anchor;    /* pts of the first frame, in in_base */
     int64_t last;      /* last pts sent, in the encoder's time base */
     ta_sei_list sei;
+    bool draining, ended;
 };
 
 static bool is_params_encoder(const char *name, const char **option)
@@ -154,6 +156,8 @@ static int open_context(ta_encoder *e, AVDictionary **o, const char *name, ta_er
 
 static int new_encoder(ta_encoder **out, const char *name, ta_error *err)
 {
+    if (strcmp(name, "libsvtav1") == 0)
+        setenv("SVT_LOG", "1", 0); /* it prints to stderr by itself otherwise; 1 leaves errors */
     const AVCodec *codec = avcodec_find_encoder_by_name(name);
     *out = NULL;
     if (!codec) {
@@ -231,10 +235,25 @@ int ta_encoder_open_audio(ta_encoder **out, const char *encoder, int64_t bit_rat
     return r;
 }
 
+/* SVT-AV1 hangs when it is closed before its end of stream. */
+static void drain_svt(ta_encoder *e)
+{
+    AVPacket *pkt = NULL;
+    if (!e->ctx || !avcodec_is_open(e->ctx) || strcmp(e->ctx->codec->name, "libsvtav1") != 0 || e->ended)
+        return;
+    if (!e->draining)
+        avcodec_send_frame(e->ctx, NULL);
+    pkt = av_packet_alloc();
+    while (pkt && avcodec_receive_packet(e->ctx, pkt) >= 0)
+        av_packet_unref(pkt);
+    av_packet_free(&pkt);
+}
+
 void ta_encoder_close(ta_encoder **e)
 {
     if (!*e)
         return;
+    drain_svt(*e);
     avcodec_free_context(&(*e)->ctx);
     ta_sei_free(&(*e)->sei);
     ta_freep(e);
@@ -260,6 +279,7 @@ int ta_encoder_send(ta_encoder *e, AVFrame *frame, ta_error *err)
     if (video && !place_frame(e, frame))
         return 0;
     AVFrame *on_gpu = NULL;
+    e->draining = e->draining || !frame;
     if (video && e->ctx->hw_frames_ctx && upload(e, frame, &on_gpu, err) < 0)
         return TA_ERR_UNAVAILABLE;
     int r = avcodec_send_frame(e->ctx, on_gpu ? on_gpu : frame);
@@ -289,8 +309,10 @@ int ta_encoder_receive(ta_encoder *e, AVPacket *pkt, ta_error *err)
     int r = avcodec_receive_packet(e->ctx, pkt);
     if (r == AVERROR(EAGAIN))
         return 0;
-    if (r == AVERROR_EOF)
+    if (r == AVERROR_EOF) {
+        e->ended = true;
         return TA_DECODER_END;
+    }
     if (r < 0)
         return ta_fail_av(err, r, TA_ERR_SOFTWARE, "the encoder %s failed", e->ctx->codec->name);
     r = ta_sei_give(&e->sei, e->ctx->codec_id, pkt, err);

@@ -258,6 +258,8 @@ static int write_header(mux *m, ta_error *err)
         make_room(m);
     if (mov)
         av_dict_set(&options, "movflags", "+faststart+write_colr", 0);
+    /* FLAC in MP4 is what libav 5.1 calls experimental; it is registered and plays widely */
+    m->ctx->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
     r = avformat_write_header(m->ctx, &options);
     av_dict_free(&options);
     if (r < 0) {

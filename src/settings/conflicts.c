@@ -192,7 +192,6 @@ static const struct {
 } unfit[] = {
     { "mp4", "ffv1", "use --container mkv" },
     { "mp4", "pcm", "use --audio-codec aac, or --container mkv" },
-    { "mp4", "flac", "use --audio-codec aac, or --container mkv" }, /* libav 5.1 calls it experimental */
     { "mov", "libsvtav1", "use --container mp4" },
     { "mov", "flac", "use --audio-codec pcm, or --container mkv" },
     { "mov", "opus", "use --audio-codec aac, or --container mp4" },
