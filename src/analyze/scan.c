@@ -64,16 +64,20 @@ typedef struct comb {
     uint64_t motion[2]; /* of the top and the bottom field */
 } comb;
 
+/* Twice that of the field that moves more: a frame with one repeated field moves in the other only, and noise would hide
+ * half of its motion. */
 static uint32_t block_motion(const ta_scan_meter *m, int x, int y)
 {
-    uint32_t sum = 0;
+    uint32_t sum[2] = { 0, 0 };
     for (int j = 0; j < BLOCK; j++) {
         const uint8_t *p = m->now.data + (ptrdiff_t)(y + j) * m->now.width + x;
         const uint8_t *q = m->before.data + (ptrdiff_t)(y + j) * m->now.width + x;
+        uint32_t line = 0;
         for (int i = 0; i < BLOCK; i++)
-            sum += (uint32_t)abs(p[i] - q[i]);
+            line += (uint32_t)abs(p[i] - q[i]);
+        sum[j & 1] += line;
     }
-    return sum;
+    return 2 * TA_MAX(sum[0], sum[1]);
 }
 
 static uint64_t second_difference(const uint8_t *up, const uint8_t *mid, const uint8_t *down)
