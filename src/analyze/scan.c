@@ -1,10 +1,10 @@
 /* Scan type and field order by measurement.
  *
  * In moving parts, three weaves of a frame with its predecessor are compared by how much they comb (second difference
- * down the lines): A = bottom field before with top field now, B = top field before with bottom field now, C = the frame
- * itself. Top field first puts the fields of A next to each other in time and those of B three field times apart, so A
- * combs less; bottom field first the other way round; in progressive pictures C combs least and A and B alike. Noise and
- * vertical detail add the same to all three, and still parts are left out. */
+ * down the lines): A = bottom field before with top field now, B = top field before with bottom field now, C = the
+ * frame itself. Top field first puts the fields of A next to each other in time and those of B three field times apart,
+ * so A combs less; bottom field first the other way round; in progressive pictures C combs least and A and B alike.
+ * Noise and vertical detail add the same to all three, and still parts are left out. */
 #include <stdlib.h>
 
 #include "analyze/internal.h"
@@ -19,14 +19,14 @@ struct ta_scan_meter {
     ta_luma now, before;
     ta_borders borders;
     bool has_before;
-    vote votes[MAX_FRAMES];      /* in order; a cut is a VOTE_NONE with cut[] set */
+    vote votes[MAX_FRAMES]; /* in order; a cut is a VOTE_NONE with cut[] set */
     repeat repeat[MAX_FRAMES];
     bool cut[MAX_FRAMES], flagged[MAX_FRAMES], moving[MAX_FRAMES];
     int frames, flagged_interlaced, flagged_tff, repeats;
     int64_t last_pts;
-    int steps, odd_steps;        /* frame durations, and those unlike the usual one */
+    int steps, odd_steps; /* frame durations, and those unlike the usual one */
     int64_t step[MAX_FRAMES];
-    uint32_t *motion;            /* of each block */
+    uint32_t *motion; /* of each block */
     int n_motion;
 };
 
@@ -64,8 +64,8 @@ typedef struct comb {
     uint64_t motion[2]; /* of the top and the bottom field */
 } comb;
 
-/* Twice that of the field that moves more: a frame with one repeated field moves in the other only, and noise would hide
- * half of its motion. */
+/* Twice that of the field that moves more: a frame with one repeated field moves in the other only, and noise would
+ * hide half of its motion. */
 static uint32_t block_motion(const ta_scan_meter *m, int x, int y)
 {
     uint32_t sum[2] = { 0, 0 };
@@ -143,7 +143,8 @@ static vote judge(const comb *k, int moving, int blocks)
 /* In a repeated field only the noise differs. */
 static repeat find_repeat(const comb *k, int moving, uint32_t threshold)
 {
-    double noise = (double)moving * threshold / 6, top = (double)k->motion[0] - noise, bottom = (double)k->motion[1] - noise;
+    double noise = (double)moving * threshold / 6, top = (double)k->motion[0] - noise,
+           bottom = (double)k->motion[1] - noise;
     if (top < 0.4 * bottom)
         return REPEAT_TOP;
     return bottom < 0.4 * top ? REPEAT_BOTTOM : REPEAT_NONE;
@@ -208,7 +209,8 @@ int ta_scan_meter_add(ta_scan_meter *m, const AVFrame *f, ta_error *err)
     return r < 0 ? r : ta_borders_add(&m->borders, &m->now, f->width, err);
 }
 
-/* ---- The verdict --------------------------------------------------------------------------------------------------- */
+/* ---- The verdict ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct tally {
     int tff, bff, progressive, agree, disagree;
@@ -331,16 +333,17 @@ static void explain(ta_scan_report *r, const tally *t)
     static const char *const scans[] = { "progressive", "interlaced", "interlaced and progressive mixed",
                                          "film with repeat-field flags (soft telecine)",
                                          "film with 3:2 pull-down in the picture (hard telecine)" };
-    const char *verdict = r->measured == TA_FIELDS_UNKNOWN  ? "the picture does not tell"
-                          : r->flagged == r->measured       ? "flags and picture agree"
+    const char *verdict = r->measured == TA_FIELDS_UNKNOWN      ? "the picture does not tell"
+                          : r->flagged == r->measured           ? "flags and picture agree"
                           : r->flagged == TA_FIELDS_PROGRESSIVE ? "the flags say progressive, the picture does not"
-                                                            : "the flags are wrong, the picture decides";
+                                                                : "the flags are wrong, the picture decides";
     if (r->scan == TA_SCAN_PROGRESSIVE && r->flagged != TA_FIELDS_PROGRESSIVE)
         verdict = "flagged interlaced, but no picture combs";
     else if (r->scan == TA_SCAN_PROGRESSIVE || r->scan == TA_SCAN_SOFT_TELECINE)
         verdict = "by its flags, and the picture does not contradict";
-    snprintf(r->reason, sizeof r->reason, "%s%s%s: %s (%d frames measured: %d top first, %d bottom first, %d progressive)",
-             scans[r->scan], r->scan == TA_SCAN_PROGRESSIVE || r->scan == TA_SCAN_SOFT_TELECINE ? "" : ", ",
+    snprintf(r->reason, sizeof r->reason,
+             "%s%s%s: %s (%d frames measured: %d top first, %d bottom first, %d progressive)", scans[r->scan],
+             r->scan == TA_SCAN_PROGRESSIVE || r->scan == TA_SCAN_SOFT_TELECINE ? "" : ", ",
              r->scan == TA_SCAN_PROGRESSIVE || r->scan == TA_SCAN_SOFT_TELECINE ? "" : order_name(r->order), verdict,
              r->frames, t->tff, t->bff, t->progressive);
 }
@@ -361,9 +364,9 @@ void ta_scan_meter_result(const ta_scan_meter *m, ta_scan_report *r)
     r->scan = scan_type(m, &t);
     r->vfr = r->scan == TA_SCAN_PROGRESSIVE && varies(m);
     ta_borders_result(&m->borders, r->crop);
-    r->order = r->measured != TA_FIELDS_UNKNOWN             ? r->measured
-               : r->flagged != TA_FIELDS_PROGRESSIVE        ? r->flagged
-                                                            : TA_FIELDS_TFF;
+    r->order = r->measured != TA_FIELDS_UNKNOWN      ? r->measured
+               : r->flagged != TA_FIELDS_PROGRESSIVE ? r->flagged
+                                                     : TA_FIELDS_TFF;
     if (r->scan == TA_SCAN_PROGRESSIVE || r->scan == TA_SCAN_SOFT_TELECINE)
         r->order = TA_FIELDS_PROGRESSIVE;
     explain(r, &t);

@@ -1,10 +1,10 @@
 /* Captions, AFD and time code around stages that double or drop frames: taken off in front of them, put on behind them,
  * each exactly once.
  *
- * Both ends share a store, a queue in order of time. An output frame gets what was taken at or before its time: the first
- * of two doubled frames gets everything, the frame behind a dropped one gets both. cc_count has five bits (ANSI/CTA-708,
- * ATSC A/53 part 4), so at most 31 packets go on a frame and the rest goes on the next; merging leaves out packets that
- * are marked as not valid, which carry nothing. */
+ * Both ends share a store, a queue in order of time. An output frame gets what was taken at or before its time: the
+ * first of two doubled frames gets everything, the frame behind a dropped one gets both. cc_count has five bits
+ * (ANSI/CTA-708, ATSC A/53 part 4), so at most 31 packets go on a frame and the rest goes on the next; merging leaves
+ * out packets that are marked as not valid, which carry nothing. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -115,14 +115,15 @@ static void count_valid(_Atomic uint64_t *counter, const uint8_t *data, size_t s
         atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* ---- Taking ------------------------------------------------------------------------------------------------------- */
+/* ---- Taking -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct end {
     store *store;
     ta_picture_counts *counts;
-    AVFrame *held;      /* giving: the last frame waits for what comes behind it */
-    uint8_t *waiting;   /* giving: packets that found no place yet */
-    size_t n_waiting;   /* bytes */
+    AVFrame *held;    /* giving: the last frame waits for what comes behind it */
+    uint8_t *waiting; /* giving: packets that found no place yet */
+    size_t n_waiting; /* bytes */
 } end;
 
 static int end_configure(ta_stage *st, const ta_link *in, ta_link *out, ta_error *err)
@@ -178,7 +179,8 @@ static int take_reset(ta_stage *st, ta_error *err)
     return 0;
 }
 
-/* ---- Giving ------------------------------------------------------------------------------------------------------- */
+/* ---- Giving -------------------------------------------------------------------------------------------------------
+ */
 
 /* Puts packets behind those that wait; those that carry nothing are left out. */
 static bool wait_for_place(end *e, const uint8_t *data, size_t size)

@@ -14,12 +14,12 @@ typedef struct grid {
     bool once;    /* each frame fills one place, whatever its duration */
     double slack; /* places */
     ta_picture_counts *counts;
-    AVFrame *held;   /* the last frame, to be shown again */
-    bool begun;      /* the grid has its origin */
-    int64_t origin;  /* time of place 0, in ticks of the input */
-    int64_t anchor;  /* the same in ticks of the output */
-    int64_t place;   /* of the last frame */
-    int64_t end;     /* first place behind its own duration */
+    AVFrame *held;  /* the last frame, to be shown again */
+    bool begun;     /* the grid has its origin */
+    int64_t origin; /* time of place 0, in ticks of the input */
+    int64_t anchor; /* the same in ticks of the output */
+    int64_t place;  /* of the last frame */
+    int64_t end;    /* first place behind its own duration */
 } grid;
 
 static void count(ta_picture_counts *c, _Atomic uint64_t *field)

@@ -43,8 +43,8 @@ static int convert_for(ta_plan *p, const char *filter, const char *name)
     if (fmt == was)
         return 0;
     if (ta_fmt_depth(fmt) < ta_fmt_depth(was))
-        ta_plan_note(p, "%s works with %d bits a sample: the picture is converted to %s for it", name, ta_fmt_depth(fmt),
-                     av_get_pix_fmt_name(fmt));
+        ta_plan_note(p, "%s works with %d bits a sample: the picture is converted to %s for it", name,
+                     ta_fmt_depth(fmt), av_get_pix_fmt_name(fmt));
     ta_buf b = { 0 };
     ta_plan_convert(p, fmt, &b);
     return ta_plan_add_tagged(p, &(ta_step){ "format" }, &b);
@@ -68,8 +68,7 @@ static int soft_telecine(ta_plan *p)
     p->interlaced = false;
     AVRational film = film_rate(p->rate);
     if (!ta_get_bool(p->s, TA_SET_vfr))
-        ta_plan_note(p, "film with repeat-field flags: its frames are shown at a constant %.3f a second",
-                     av_q2d(film));
+        ta_plan_note(p, "film with repeat-field flags: its frames are shown at a constant %.3f a second", av_q2d(film));
     p->rate = film;
     return constant_rate(p, film, ":once");
 }

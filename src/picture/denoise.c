@@ -27,7 +27,10 @@ static const char *numbers(const denoiser *d, const char *strength)
 {
     const struct {
         const char *name, *value;
-    } named[] = { { "light", d->light }, { "standard", d->standard }, { "strong", d->strong }, { "heavy", d->heavy },
+    } named[] = { { "light", d->light },
+                  { "standard", d->standard },
+                  { "strong", d->strong },
+                  { "heavy", d->heavy },
                   { "severe", d->severe } };
     for (size_t i = 0; i < TA_COUNT(named); i++)
         if (ta_streq(strength, named[i].name))
@@ -54,8 +57,8 @@ static int read_numbers(const denoiser *d, const char *text, double v[8])
     return -1;
 }
 
-/* hqdn3d is recursive: what it remembers of a frame fades with the temporal strength. Measured on tape noise, under half
- * a step is left after 15 frames at 6 and after 60 at 12. */
+/* hqdn3d is recursive: what it remembers of a frame fades with the temporal strength. Measured on tape noise, under
+ * half a step is left after 15 frames at 6 and after 60 at 12. */
 static int memory_of(const denoiser *d, const double *v, int n, int *ahead)
 {
     *ahead = 0;

@@ -61,7 +61,8 @@ bool ta_matrix_sd(enum AVColorSpace matrix)
     return matrix == AVCOL_SPC_SMPTE170M || matrix == AVCOL_SPC_BT470BG;
 }
 
-/* Horizontal and vertical chroma position of a subsampled format in vf_scale's units (luma/256); -1 = not subsampled. */
+/* Horizontal and vertical chroma position of a subsampled format in vf_scale's units (luma/256); -1 = not subsampled.
+ */
 static void chroma_position(const ta_video_format *v, int *x, int *y)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(v->pix_fmt);
@@ -125,7 +126,8 @@ enum AVPixelFormat ta_filter_input(const char *filter, enum AVPixelFormat fmt)
     AVFilterGraph *graph = avfilter_graph_alloc();
     AVFilterInOut *in = NULL, *out = NULL;
     char *spec = ta_format("buffer@in=video_size=128x128:pix_fmt=%s:time_base=1/25:frame_rate=25:pixel_aspect=1/1,"
-                           "%s,buffersink@out", av_get_pix_fmt_name(fmt), filter);
+                           "%s,buffersink@out",
+                           av_get_pix_fmt_name(fmt), filter);
     if (graph && spec && avfilter_graph_parse2(graph, spec, &in, &out) >= 0 && !in && !out &&
         avfilter_graph_config(graph, NULL) >= 0) {
         AVFilterContext *src = avfilter_graph_get_filter(graph, "buffer@in");

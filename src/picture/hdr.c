@@ -60,7 +60,8 @@ static int add_mastering(ta_plan *p)
 {
     char spec[32];
     snprintf(spec, sizeof spec, "peak=%d", (int)ta_get_int(p->s, TA_SET_hdr_peak));
-    return ta_plan_add(p, &(ta_step){ "mastering metadata" }, ta_stage_new(&mastering_class, "mastering metadata", spec));
+    return ta_plan_add(p, &(ta_step){ "mastering metadata" },
+                       ta_stage_new(&mastering_class, "mastering metadata", spec));
 }
 
 int ta_plan_hdr(ta_plan *p)

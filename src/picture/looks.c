@@ -3,11 +3,11 @@
  *   t = x - contrast / (2 pi) * sin(2 pi x)        an S curve for each channel, its ends fixed
  *   c = black + (white - black) * t                where black and white of the channel end up
  *   c = c + tint * 4 y (1 - y)                     a tint of the midtones; y is the luma of t (BT.601 weights)
- *   c = y' + gain * (c - y')                       y' the luma of c; gain = 1 + boost * (1 - spread), or 1 + boost where
- *                                                  it is negative; spread = max - min: pale colours gain most
+ *   c = y' + gain * (c - y')                       y' the luma of c; gain = 1 + boost * (1 - spread), or 1 + boost
+ * where it is negative; spread = max - min: pale colours gain most
  *
- * vhs_restore takes back what age does to VHS: colours fade, and the picture turns blue. Black and white stay where they
- * are, so a picture that is right loses no range. */
+ * vhs_restore takes back what age does to VHS: colours fade, and the picture turns blue. Black and white stay where
+ * they are, so a picture that is right loses no range. */
 #include <math.h>
 
 #include "picture/picture.h"
@@ -18,10 +18,26 @@ typedef struct look {
 } look;
 
 static const look looks[] = {
-    { "vhs_restore", "VHS restore: less blue, fuller colours", 0.06, { 0, 0, 0 }, { 1, 1, 1 }, { 0.014, 0, -0.028 }, 0.2 },
-    { "warm_vintage", "Warm vintage: creamy white, soft black", -0.08, { 0.035, 0.025, 0.02 }, { 1, 0.97, 0.9 },
-      { 0.015, 0.004, -0.015 }, -0.1 },
-    { "cool_modern", "Cool modern: crisp, cool shadows", 0.12, { 0, 0, 0.015 }, { 0.985, 1, 1 }, { -0.015, 0.002, 0.015 },
+    { "vhs_restore",
+      "VHS restore: less blue, fuller colours",
+      0.06,
+      { 0, 0, 0 },
+      { 1, 1, 1 },
+      { 0.014, 0, -0.028 },
+      0.2 },
+    { "warm_vintage",
+      "Warm vintage: creamy white, soft black",
+      -0.08,
+      { 0.035, 0.025, 0.02 },
+      { 1, 0.97, 0.9 },
+      { 0.015, 0.004, -0.015 },
+      -0.1 },
+    { "cool_modern",
+      "Cool modern: crisp, cool shadows",
+      0.12,
+      { 0, 0, 0.015 },
+      { 0.985, 1, 1 },
+      { -0.015, 0.002, 0.015 },
       0.08 },
 };
 

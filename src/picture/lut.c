@@ -260,7 +260,7 @@ int ta_lut_to_unit(ta_lut *lut, ta_error *err)
     if (unit)
         return 0;
     ta_lut new = { .size = TA_CLAMP(lut->size, 65, MAX_SIZE), .max = { 1, 1, 1 } };
-    size_t n = (size_t)new.size, i = 0;
+    size_t n = (size_t) new.size, i = 0;
     new.rgb = ta_array(n * n * n, 3 * sizeof(float));
     if (!new.rgb)
         return ta_no_memory(err);

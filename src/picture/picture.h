@@ -21,16 +21,16 @@ typedef struct ta_picture_source {
     ta_video_format video; /* colour guessed where untagged; sar as declared */
     int rotation;          /* clockwise degrees that the player would turn it */
     ta_scan scan;
-    ta_field_order order;  /* TFF, BFF, or PROGRESSIVE */
-    bool vfr;              /* the frame rate varies */
-    int crop[4];           /* left, top, right, bottom found by measurement (for crop=auto) */
+    ta_field_order order; /* TFF, BFF, or PROGRESSIVE */
+    bool vfr;             /* the frame rate varies */
+    int crop[4];          /* left, top, right, bottom found by measurement (for crop=auto) */
 } ta_picture_source;
 
 /* Counters that stages fill while running; atomic, read at the end for the report. */
 typedef struct ta_picture_counts {
-    _Atomic uint64_t shown_twice;  /* progressive frames repeated for the constant field rate */
-    _Atomic uint64_t dropped;      /* frames that fell on a taken place of the constant rate */
-    _Atomic uint64_t gaps;         /* holes in the source's time, kept as they are */
+    _Atomic uint64_t shown_twice; /* progressive frames repeated for the constant field rate */
+    _Atomic uint64_t dropped;     /* frames that fell on a taken place of the constant rate */
+    _Atomic uint64_t gaps;        /* holes in the source's time, kept as they are */
     _Atomic uint64_t captions_in, captions_out;
 } ta_picture_counts;
 

@@ -87,8 +87,7 @@ static int refuse_missing(ta_plan *p)
 {
     const ta_settings *s = p->s;
     if (ta_get_is(s, TA_SET_engine, "realesrgan") || ta_get_is(s, TA_SET_engine, "rtxvideo")) {
-        ta_fail(p->err, TA_ERR_UNAVAILABLE, "the engine '%s' isn't part of this build",
-                ta_get_text(s, TA_SET_engine));
+        ta_fail(p->err, TA_ERR_UNAVAILABLE, "the engine '%s' isn't part of this build", ta_get_text(s, TA_SET_engine));
         return ta_hint(p->err, "use --engine classic (or auto) with --scaler lanczos");
     }
     if (!ta_get_is(s, TA_SET_face_restore, "off")) {
@@ -162,9 +161,9 @@ static void start(ta_plan *p)
 static int plan_steps(ta_plan *p)
 {
     static int (*const steps[])(ta_plan *) = {
-        refuse_missing,  declare_colour, ta_plan_repair, ta_plan_fields, ta_plan_late_repair, ta_plan_rotate,
-        ta_plan_crop,    ta_plan_depth,  ta_plan_deblock, ta_plan_denoise, ta_plan_deband,    ta_plan_eq,
-        ta_plan_rgb,     ta_plan_scale,  ta_plan_sharpen, ta_plan_hdr,    ta_plan_captions,   ta_plan_output,
+        refuse_missing, declare_colour, ta_plan_repair,  ta_plan_fields,  ta_plan_late_repair, ta_plan_rotate,
+        ta_plan_crop,   ta_plan_depth,  ta_plan_deblock, ta_plan_denoise, ta_plan_deband,      ta_plan_eq,
+        ta_plan_rgb,    ta_plan_scale,  ta_plan_sharpen, ta_plan_hdr,     ta_plan_captions,    ta_plan_output,
     };
     for (size_t i = 0; i < TA_COUNT(steps); i++) {
         int r = steps[i](p);
@@ -177,8 +176,14 @@ static int plan_steps(ta_plan *p)
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
                     const char *work_dir, ta_picture_counts *counts, ta_chain *chain, ta_buf *notes, ta_error *err)
 {
-    ta_plan p = { .s = s, .src = src, .out_fmt = out_pix_fmt, .work_dir = work_dir, .counts = counts,
-                  .chain = chain, .notes = notes, .err = err };
+    ta_plan p = { .s = s,
+                  .src = src,
+                  .out_fmt = out_pix_fmt,
+                  .work_dir = work_dir,
+                  .counts = counts,
+                  .chain = chain,
+                  .notes = notes,
+                  .err = err };
     start(&p);
     int r = plan_steps(&p);
     if (r < 0)

@@ -22,8 +22,8 @@ typedef struct ta_plan {
     bool interlaced;      /* the frames still hold two moments each */
     bool recounted;       /* a step doubles or drops frames */
     int rotation;
-    AVRational true_sar;  /* by the rule of the centre 704, of the picture as it is turned now */
-    ta_video_format yuv;  /* what the frames were before they became RGB; height 0 when the source is RGB */
+    AVRational true_sar; /* by the rule of the centre 704, of the picture as it is turned now */
+    ta_video_format yuv; /* what the frames were before they became RGB; height 0 when the source is RGB */
 } ta_plan;
 
 /* What a step needs besides its filter. */
@@ -48,7 +48,8 @@ void ta_plan_retag(ta_plan *p, enum AVPixelFormat fmt);
 void ta_scale_colours(ta_buf *b, const ta_video_format *in, const ta_video_format *out);
 /* Adds a filter stage that leaves frames with the colour tags of `p->now`; takes the text of `b`. */
 int ta_plan_add_tagged(ta_plan *p, const ta_step *step, ta_buf *b);
-/* The pixel format that `filter` works in when it is fed `fmt`: `fmt` itself, or libavfilter's choice; NONE on failure. */
+/* The pixel format that `filter` works in when it is fed `fmt`: `fmt` itself, or libavfilter's choice; NONE on failure.
+ */
 enum AVPixelFormat ta_filter_input(const char *filter, enum AVPixelFormat fmt);
 
 int ta_fmt_depth(enum AVPixelFormat fmt);
@@ -86,8 +87,9 @@ int ta_plan_output(ta_plan *p);
  * forget or keep tags as they like. */
 ta_stage *ta_tagged_stage(const char *name, const char *spec, const ta_video_format *tags);
 
-/* The same with a look-up table: where the spec says TA_LOOK_FILE, the filter reads the table. It goes through a file in
- * `work_dir` that lives only while the filter reads it, so jobs side by side don't meet. Takes the values of `lut`. */
+/* The same with a look-up table: where the spec says TA_LOOK_FILE, the filter reads the table. It goes through a file
+ * in `work_dir` that lives only while the filter reads it, so jobs side by side don't meet. Takes the values of `lut`.
+ */
 #define TA_LOOK_FILE "look.cube"
 ta_stage *ta_look_stage(const char *name, const char *spec, ta_lut *lut, const char *work_dir,
                         const ta_video_format *tags);

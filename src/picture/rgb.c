@@ -1,5 +1,5 @@
-/* Steps that need RGB: colour balance, levels, look-up table. They share one conversion to planar RGB of 10 bits or more
- * and one back, so that rounding adds no bands. */
+/* Steps that need RGB: colour balance, levels, look-up table. They share one conversion to planar RGB of 10 bits or
+ * more and one back, so that rounding adds no bands. */
 #include <math.h>
 
 #include "picture/plan.h"
@@ -36,7 +36,8 @@ static int levels_filter(ta_plan *p, ta_buf *b)
     for (int i = 0; i < 4 && good; i++)
         good = v[i] >= 0 && v[i] <= 255;
     if (!good || v[0] >= v[1] || v[2] > v[3]) {
-        ta_fail(p->err, TA_ERR_USAGE, "levels '%s' aren't four numbers from 0 to 255, each black below its white", text);
+        ta_fail(p->err, TA_ERR_USAGE, "levels '%s' aren't four numbers from 0 to 255, each black below its white",
+                text);
         return ta_hint(p->err, "for example --levels 16:235:0:255");
     }
     if (v[0] == 0 && v[1] == 255 && v[2] == 0 && v[3] == 255)
@@ -96,10 +97,10 @@ static int add_steps(ta_plan *p, ta_buf filters[3], ta_lut *lut)
     bool deep = ta_fmt_depth(now) > (ta_fmt_rgb(now) ? 10 : 8) || filters[1].len;
     for (int i = 0; i < 3 && r >= 0; i++)
         if (filters[i].len)
-            r = filters[i].failed ? ta_no_memory(p->err)
-                                  : add_step(p, names[i], &filters[i], i == 2 ? lut : NULL,
-                                             deep ? AV_PIX_FMT_GBRP16 : AV_PIX_FMT_GBRP10,
-                                             i == last ? home : AV_PIX_FMT_NONE);
+            r = filters[i].failed
+                    ? ta_no_memory(p->err)
+                    : add_step(p, names[i], &filters[i], i == 2 ? lut : NULL,
+                               deep ? AV_PIX_FMT_GBRP16 : AV_PIX_FMT_GBRP10, i == last ? home : AV_PIX_FMT_NONE);
     return r;
 }
 

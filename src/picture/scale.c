@@ -1,6 +1,6 @@
 /* Scaling: once, to the output's size and pixel shape, with the matrix of HD where SD becomes HD. The stage keeps the
- * output's format through changes of the source in mid-stream: a picture of another shape is fitted in with black beside
- * it. */
+ * output's format through changes of the source in mid-stream: a picture of another shape is fitted in with black
+ * beside it. */
 #include "picture/plan.h"
 
 /* From what to what; sar of `in` is the true one. */
@@ -85,7 +85,8 @@ static void scale_text(const shape *s, ta_buf *b)
     ta_buf_addf(b, ",setsar=%d/%d", to->sar.num, to->sar.den);
 }
 
-/* ---- The stage ----------------------------------------------------------------------------------------------------- */
+/* ---- The stage -----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct scaler {
     ta_stage *inner;
@@ -169,7 +170,8 @@ static const ta_stage_class scaler_class = {
     .close = scaler_close,
 };
 
-/* ---- The plan ------------------------------------------------------------------------------------------------------ */
+/* ---- The plan ------------------------------------------------------------------------------------------------------
+ */
 
 static bool keeps_full_range(const ta_plan *p, enum AVPixelFormat fmt)
 {
@@ -212,8 +214,8 @@ int ta_plan_scale(ta_plan *p)
     int width, height;
     AVRational sar, now = p->now.sar.num > 0 ? p->now.sar : (AVRational){ 1, 1 };
     bool square = ta_get_bool(p->s, TA_SET_square_pixels);
-    int r = ta_picture_size(p->s, p->now.width, p->now.height, square ? p->true_sar : now, &width, &height, &sar,
-                            p->err);
+    int r =
+        ta_picture_size(p->s, p->now.width, p->now.height, square ? p->true_sar : now, &width, &height, &sar, p->err);
     if (r < 0)
         return r;
     bool same_sar = !av_cmp_q(now, sar);

@@ -53,11 +53,18 @@ static inline ta_settings *kit_settings(const char *text)
 static inline ta_picture_source kit_ntsc(void)
 {
     ta_picture_source src = { .scan = TA_SCAN_INTERLACED, .order = TA_FIELDS_TFF };
-    src.video = (ta_video_format){ .width = 720, .height = 480, .pix_fmt = AV_PIX_FMT_YUV420P, .sar = { 8, 9 },
-                                   .frame_rate = { 30000, 1001 }, .time_base = { 1, 90000 },
-                                   .primaries = AVCOL_PRI_SMPTE170M, .transfer = AVCOL_TRC_SMPTE170M,
-                                   .matrix = AVCOL_SPC_SMPTE170M, .range = AVCOL_RANGE_MPEG,
-                                   .chroma_location = AVCHROMA_LOC_LEFT, .fields = TA_FIELDS_TFF };
+    src.video = (ta_video_format){ .width = 720,
+                                   .height = 480,
+                                   .pix_fmt = AV_PIX_FMT_YUV420P,
+                                   .sar = { 8, 9 },
+                                   .frame_rate = { 30000, 1001 },
+                                   .time_base = { 1, 90000 },
+                                   .primaries = AVCOL_PRI_SMPTE170M,
+                                   .transfer = AVCOL_TRC_SMPTE170M,
+                                   .matrix = AVCOL_SPC_SMPTE170M,
+                                   .range = AVCOL_RANGE_MPEG,
+                                   .chroma_location = AVCHROMA_LOC_LEFT,
+                                   .fields = TA_FIELDS_TFF };
     return src;
 }
 
@@ -273,7 +280,8 @@ static inline void kit_oracle(const char *graph_text, const ta_video_format *v, 
                            v->frame_rate.num, v->frame_rate.den, v->sar.num, v->sar.den, graph_text);
     assert_int_equal(avfilter_graph_parse2(g, text, &a, &b), 0);
     assert_true(avfilter_graph_config(g, NULL) >= 0);
-    AVFilterContext *src = avfilter_graph_get_filter(g, "buffer@in"), *sink = avfilter_graph_get_filter(g, "buffersink@out");
+    AVFilterContext *src = avfilter_graph_get_filter(g, "buffer@in"),
+                    *sink = avfilter_graph_get_filter(g, "buffersink@out");
     assert_non_null(src);
     assert_non_null(sink);
     out->n = 0;

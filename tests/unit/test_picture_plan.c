@@ -41,9 +41,11 @@ static void which_frames(void **state)
     prog.scan = TA_SCAN_PROGRESSIVE;
     hard.scan = TA_SCAN_HARD_TELECINE;
     kit_expect(KEEP, mixed, FMT, "deinterlace[bwdif=mode=send_field:parity=tff:deint=interlaced] " CFR60);
-    kit_expect(KEEP "deinterlace-frames=all", mixed, FMT, "deinterlace[bwdif=mode=send_field:parity=tff:deint=all] " CFR60);
+    kit_expect(KEEP "deinterlace-frames=all", mixed, FMT,
+               "deinterlace[bwdif=mode=send_field:parity=tff:deint=all] " CFR60);
     kit_expect(KEEP, prog, FMT, "");
-    kit_expect(KEEP "deinterlace-frames=all", prog, FMT, "deinterlace[bwdif=mode=send_field:parity=tff:deint=all] " CFR60);
+    kit_expect(KEEP "deinterlace-frames=all", prog, FMT,
+               "deinterlace[bwdif=mode=send_field:parity=tff:deint=all] " CFR60);
     kit_expect(KEEP "deinterlace-frames=flagged", prog, FMT,
                "deinterlace[bwdif=mode=send_field:parity=tff:deint=interlaced] " CFR60);
     kit_plan p;
@@ -83,11 +85,12 @@ static void sd_centre_and_size(void **state)
     (void)state;
     ta_picture_source src = kit_ntsc();
     src.scan = TA_SCAN_PROGRESSIVE;
-    kit_expect("resolution=1080", src, FMT,
-               "crop[crop=iw-16:ih-0:8:0:exact=1] scale[colorspace=ispace=smpte170m:iprimaries=smpte170m:itrc=smpte170m:"
-               "irange=tv:space=bt709:primaries=smpte170m:trc=smpte170m:range=tv,scale=1440:1080:flags=lanczos:"
-               "in_color_matrix=bt709:in_range=tv:out_color_matrix=bt709:out_range=tv:in_h_chr_pos=0:in_v_chr_pos=128:"
-               "out_h_chr_pos=0:out_v_chr_pos=128,setsar=1/1]");
+    kit_expect(
+        "resolution=1080", src, FMT,
+        "crop[crop=iw-16:ih-0:8:0:exact=1] scale[colorspace=ispace=smpte170m:iprimaries=smpte170m:itrc=smpte170m:"
+        "irange=tv:space=bt709:primaries=smpte170m:trc=smpte170m:range=tv,scale=1440:1080:flags=lanczos:"
+        "in_color_matrix=bt709:in_range=tv:out_color_matrix=bt709:out_range=tv:in_h_chr_pos=0:in_v_chr_pos=128:"
+        "out_h_chr_pos=0:out_v_chr_pos=128,setsar=1/1]");
     kit_plan p;
     kit_plan_make(&p, "sd-width=720 resolution=1080", &src, FMT);
     assert_null(strstr(p.text, "crop"));
@@ -156,13 +159,16 @@ static void order_of_good_practice(void **state)
     ta_picture_source src = kit_ntsc();
     src.rotation = 180;
     kit_plan p;
-    kit_plan_make(&p, "chroma-shift-x=-4 dedot=yes head-switching=8 deblock=weak denoise=hqdn3d deband=weak contrast=1.1 "
-                      "colour-balance=rs=0.1:bs=-0.1 levels=16:235:0:255 lut=vhs_restore lut-strength=0.7 resolution=1080 "
-                      "sharpen=cas", &src, FMT);
+    kit_plan_make(&p,
+                  "chroma-shift-x=-4 dedot=yes head-switching=8 deblock=weak denoise=hqdn3d deband=weak contrast=1.1 "
+                  "colour-balance=rs=0.1:bs=-0.1 levels=16:235:0:255 lut=vhs_restore lut-strength=0.7 resolution=1080 "
+                  "sharpen=cas",
+                  &src, FMT);
     assert_int_equal(p.status, 0);
-    static const char *const names[] = { "captions off", "chroma shift", "dedot", "deinterlace", "constant rate", "rotate", "crop",
-                                         "deblock", "denoise", "deband", "colour", "colour balance", "levels",
-                                         "look-up table", "scale", "sharpen", "captions on" };
+    static const char *const names[] = { "captions off", "chroma shift",   "dedot",   "deinterlace",   "constant rate",
+                                         "rotate",       "crop",           "deblock", "denoise",       "deband",
+                                         "colour",       "colour balance", "levels",  "look-up table", "scale",
+                                         "sharpen",      "captions on" };
     assert_int_equal(p.chain.count, TA_COUNT(names));
     for (size_t i = 0; i < TA_COUNT(names); i++)
         assert_string_equal(p.chain.stages[i]->name, names[i]);
@@ -177,9 +183,12 @@ static void strengths(void **state)
         int behind, ahead;
     } cases[] = {
         { "denoise=hqdn3d", "hqdn3d=luma_spatial=4:chroma_spatial=3:luma_tmp=6:chroma_tmp=4.5", 15, 0 },
-        { "denoise=hqdn3d denoise-strength=light", "hqdn3d=luma_spatial=1:chroma_spatial=1:luma_tmp=2:chroma_tmp=2", 2, 0 },
-        { "denoise=hqdn3d denoise-strength=heavy", "hqdn3d=luma_spatial=8:chroma_spatial=6:luma_tmp=12:chroma_tmp=9", 60, 0 },
-        { "denoise=hqdn3d denoise-strength=2:1:2:3", "hqdn3d=luma_spatial=2:chroma_spatial=1:luma_tmp=2:chroma_tmp=3", 4, 0 },
+        { "denoise=hqdn3d denoise-strength=light", "hqdn3d=luma_spatial=1:chroma_spatial=1:luma_tmp=2:chroma_tmp=2", 2,
+          0 },
+        { "denoise=hqdn3d denoise-strength=heavy", "hqdn3d=luma_spatial=8:chroma_spatial=6:luma_tmp=12:chroma_tmp=9",
+          60, 0 },
+        { "denoise=hqdn3d denoise-strength=2:1:2:3", "hqdn3d=luma_spatial=2:chroma_spatial=1:luma_tmp=2:chroma_tmp=3",
+          4, 0 },
         { "denoise=atadenoise", "atadenoise=0a=0.02:0b=0.04:1a=0.02:1b=0.04:2a=0.02:2b=0.04:s=9", 4, 4 },
         { "denoise=nlmeans denoise-strength=2.5:5", "nlmeans=s=2.5:p=5", 0, 0 },
         { "sharpen=unsharp sharpen-strength=0.25", "unsharp=lx=5:ly=5:la=0.5:cx=5:cy=5:ca=0", 0, 0 },
@@ -272,11 +281,16 @@ static void shifts_in_whole_samples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_to_do_is_no_stage), cmocka_unit_test(deinterlacers_and_parity),
-        cmocka_unit_test(which_frames),              cmocka_unit_test(telecine),
-        cmocka_unit_test(sd_centre_and_size),        cmocka_unit_test(sizes),
-        cmocka_unit_test(order_of_good_practice),    cmocka_unit_test(strengths),
-        cmocka_unit_test(refusals),                  cmocka_unit_test(engine_auto_is_classic),
+        cmocka_unit_test(nothing_to_do_is_no_stage),
+        cmocka_unit_test(deinterlacers_and_parity),
+        cmocka_unit_test(which_frames),
+        cmocka_unit_test(telecine),
+        cmocka_unit_test(sd_centre_and_size),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(order_of_good_practice),
+        cmocka_unit_test(strengths),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(engine_auto_is_classic),
         cmocka_unit_test(shifts_in_whole_samples),
     };
     return cmocka_run_group_tests_name("picture plan", tests, NULL, NULL);

@@ -8,7 +8,7 @@ static void same_as(const char *settings, ta_picture_source src, enum AVPixelFor
     kit_plan p;
     kit_frames in, ours, theirs;
     ta_link last;
-    kit_make(&in, &src.video, 7, 6);
+    kit_make(&in, &src.video, 6, 6);
     kit_plan_make(&p, settings, &src, out_fmt);
     if (p.status < 0)
         fail_msg("'%s': %s", settings, p.err.text[0]);
@@ -129,7 +129,7 @@ static void sd_to_hd_keeps_colours(void **state)
     static const enum AVPixelFormat formats[] = { AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P, AV_PIX_FMT_YUV411P,
                                                   AV_PIX_FMT_YUV422P10 };
     for (size_t f = 0; f < TA_COUNT(formats); f++)
-        for (size_t i = 0; i < TA_COUNT(colours); i++) {
+        for (size_t i = 0; i < TA_COUNT(colours); i += f ? 3 : 1) {
             ta_picture_source src = kit_pal();
             double in[3], out[3], want[3];
             ta_link last;
@@ -145,8 +145,8 @@ static void sd_to_hd_keeps_colours(void **state)
             assert_int_equal(last.video.width, 960);
             for (int c = 0; c < 3; c++)
                 if (fabs(out[c] - want[c]) > 1.6)
-                    fail_msg("%s colour %zu component %d: %.1f, not %.1f", av_get_pix_fmt_name(formats[f]), i, c, out[c],
-                             want[c]);
+                    fail_msg("%s colour %zu component %d: %.1f, not %.1f", av_get_pix_fmt_name(formats[f]), i, c,
+                             out[c], want[c]);
             one_colour("resolution=source", src, AV_PIX_FMT_YUV420P, in, out, &last);
             assert_int_equal(last.video.matrix, AVCOL_SPC_BT470BG); /* SD stays SD */
             for (int c = 0; c < 3; c++)
@@ -273,9 +273,9 @@ static void ten_bits_keep_ten(void **state)
     kit_frames_free(&ours);
     kit_plan_free(&p);
     /* Every chain of every format runs, and gives what the encoder wants. */
-    static const enum AVPixelFormat formats[] = { AV_PIX_FMT_YUYV422, AV_PIX_FMT_UYVY422, AV_PIX_FMT_YUV411P,
-                                                  AV_PIX_FMT_YUV410P, AV_PIX_FMT_GRAY8,   AV_PIX_FMT_RGB24,
-                                                  AV_PIX_FMT_GBRP,    AV_PIX_FMT_NV12,    AV_PIX_FMT_YUV422P10,
+    static const enum AVPixelFormat formats[] = { AV_PIX_FMT_YUYV422,  AV_PIX_FMT_UYVY422,   AV_PIX_FMT_YUV411P,
+                                                  AV_PIX_FMT_YUV410P,  AV_PIX_FMT_GRAY8,     AV_PIX_FMT_RGB24,
+                                                  AV_PIX_FMT_GBRP,     AV_PIX_FMT_NV12,      AV_PIX_FMT_YUV422P10,
                                                   AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUV444P12, AV_PIX_FMT_BGRA };
     for (size_t i = 0; i < TA_COUNT(formats); i++)
         for (int deep = 0; deep < 2; deep++) {
@@ -292,15 +292,17 @@ static void ten_bits_keep_ten(void **state)
                     memset(in.f[f]->buf[q]->data, 0x42, in.f[f]->buf[q]->size);
             }
             enum AVPixelFormat want = deep ? AV_PIX_FMT_YUV420P10 : AV_PIX_FMT_YUV420P;
-            kit_plan_make(&p, "chroma-shift-x=4 dedot=yes deblock=weak denoise=hqdn3d deband=weak saturation=1.1 "
-                              "colour-balance=rs=0.1 lut=vhs_restore resolution=720 sharpen=cas", &any, want);
+            kit_plan_make(&p,
+                          "chroma-shift-x=4 dedot=yes deblock=weak denoise=hqdn3d deband=weak saturation=1.1 "
+                          "colour-balance=rs=0.1 lut=vhs_restore resolution=2x sharpen=cas",
+                          &any, want);
             if (p.status < 0)
                 fail_msg("%s: %s", av_get_pix_fmt_name(formats[i]), p.err.text[0]);
             ta_link last;
             kit_run(&p.chain, &any.video, &in, &ours, &last);
             assert_int_equal(ours.n, 6);
             assert_int_equal(ours.f[5]->format, want);
-            assert_int_equal(ours.f[5]->height, 720);
+            assert_int_equal(ours.f[5]->height, 240);
             assert_false(ta_link_differs(&last, ours.f[5]));
             kit_frames_free(&in);
             kit_frames_free(&ours);
@@ -339,11 +341,16 @@ static void circle_is_round(void **state)
         double pixel; /* true width of a pixel, its height 1 */
         const char *settings;
     } cases[] = {
-        { 720, 480, { 8, 9 }, 10 / 11.0, "resolution=1080" },      { 720, 480, { 8, 9 }, 10 / 11.0, "" },
-        { 720, 480, { 32, 27 }, 40 / 33.0, "resolution=1080" },    { 720, 576, { 16, 15 }, 12 / 11.0, "resolution=1080" },
-        { 720, 576, { 64, 45 }, 16 / 11.0, "resolution=2160" },    { 720, 480, { 8, 9 }, 8 / 9.0, "sd-width=720 resolution=720" },
-        { 720, 480, { 10, 11 }, 10 / 11.0, "resolution=1080" },    { 720, 480, { 1, 1 }, 1, "resolution=1080" },
-        { 704, 480, { 10, 11 }, 10 / 11.0, "resolution=1080" },    { 352, 480, { 20, 11 }, 20 / 11.0, "resolution=720" },
+        { 720, 480, { 8, 9 }, 10 / 11.0, "resolution=1080" },
+        { 720, 480, { 8, 9 }, 10 / 11.0, "" },
+        { 720, 480, { 32, 27 }, 40 / 33.0, "resolution=1080" },
+        { 720, 576, { 16, 15 }, 12 / 11.0, "resolution=1080" },
+        { 720, 576, { 64, 45 }, 16 / 11.0, "resolution=720" },
+        { 720, 480, { 8, 9 }, 8 / 9.0, "sd-width=720 resolution=720" },
+        { 720, 480, { 10, 11 }, 10 / 11.0, "resolution=1080" },
+        { 720, 480, { 1, 1 }, 1, "resolution=1080" },
+        { 704, 480, { 10, 11 }, 10 / 11.0, "resolution=1080" },
+        { 352, 480, { 20, 11 }, 20 / 11.0, "resolution=720" },
         { 720, 480, { 8, 9 }, 10 / 11.0, "resolution=1080 head-switching=8" },
         { 640, 480, { 0, 1 }, 1, "resolution=1.7x" },
     };

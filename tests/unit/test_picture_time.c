@@ -363,7 +363,8 @@ static void taken_places_are_counted(void **state)
     ta_chain_free(&chain);
 }
 
-/* ---- Captions ----------------------------------------------------------------------------------------------------- */
+/* ---- Captions -----------------------------------------------------------------------------------------------------
+ */
 
 /* Two numbered packets and one that is not valid; AFD and time code too. */
 static void put_captions(AVFrame *f, int i)
@@ -454,7 +455,8 @@ static void at_most_31_packets(void **state)
     (void)state;
     /* Full frames of 20 packets, every fifth frame dropped: 40 due on one, 31 fit, the rest follows. */
     ta_video_format v = tape((AVRational){ 1, 90000 }).video;
-    ta_stage *take = ta_stage_new(&ta_captions_take_stage, "off", ""), *give = ta_stage_new(&ta_captions_give_stage, "on", "");
+    ta_stage *take = ta_stage_new(&ta_captions_take_stage, "off", ""),
+             *give = ta_stage_new(&ta_captions_give_stage, "on", "");
     ta_picture_counts counts = { 0 };
     ta_error err = { 0 };
     assert_int_equal(ta_captions_join(take, give, &counts, &err), 0);
@@ -501,7 +503,8 @@ static void at_most_31_packets(void **state)
     ta_stage_free(&give);
 }
 
-/* ---- Change of format in mid-stream ------------------------------------------------------------------------------- */
+/* ---- Change of format in mid-stream -------------------------------------------------------------------------------
+ */
 
 static void shape_changes_are_fitted_in(void **state)
 {

@@ -1,5 +1,5 @@
-/* The scan meter against pictures whose scan is known: synthetic motion and, where it is there, real footage, woven into
- * fields and telecined by libavfilter. */
+/* The scan meter against pictures whose scan is known: synthetic motion and, where it is there, real footage, woven
+ * into fields and telecined by libavfilter. */
 #include <time.h>
 
 #include "analyze/analyze.h"
@@ -15,7 +15,7 @@ static ta_video_format sd(int height)
     return v;
 }
 
-/* A textured picture that moves over a still background, with tape noise. */
+/* A textured picture that moves over a still background, with tape noise; at most 512 lines and columns. */
 static void moving(kit_frames *k, const ta_video_format *v, int n, double noise, double speed)
 {
     k->n = 0;
@@ -26,13 +26,24 @@ static void moving(kit_frames *k, const ta_video_format *v, int n, double noise,
         for (int p = 1; p < 3; p++)
             for (int y = 0; y < v->height / 2; y++)
                 memset(f->data[p] + (ptrdiff_t)y * f->linesize[p], 128, (size_t)v->width / 2);
+        float sx[512], still_x[512], cy[512], still_y[512],
+            slope[1024]; /* sines of this frame, by column, line, both */
+        double dx = speed * i, dy = 0.4 * speed * i;
+        for (int at = 0; at < 1024; at++)
+            slope[at] = (float)sin((at - dx - dy) / 17);
+        for (int at = 0; at < 512; at++) {
+            sx[at] = (float)sin((at - dx) / 5);
+            cy[at] = (float)cos((at - dy) / 7);
+            still_x[at] = (float)sin(at / 6.0);
+            still_y[at] = (float)cos(at / 4.0);
+        }
         for (int y = 0; y < v->height; y++)
             for (int x = 0; x < v->width; x++) {
-                double X = x - speed * i, Y = y - 0.4 * speed * i;
                 bool inside = x > v->width / 4 && x < v->width * 3 / 4;
-                double value = inside ? 120 + 50 * sin(X / 5) * cos(Y / 7) + 30 * sin((X + Y) / 17)
-                                      : 110 + 40 * sin(x / 6.0) * cos(y / 4.0);
-                kit_put(f, 0, x, y, value + noise * ((double)(kit_random(&seed) % 2001) / 1000 - 1));
+                float value =
+                    inside ? 120 + 50 * sx[x] * cy[y] + 30 * slope[x + y] : 110 + 40 * still_x[x] * still_y[y];
+                value += (float)noise * ((float)(kit_random(&seed) % 2001) / 1000 - 1);
+                f->data[0][(ptrdiff_t)y * f->linesize[0] + x] = (uint8_t)lrintf(value);
             }
         k->f[k->n++] = f;
     }
@@ -81,6 +92,8 @@ static void orders(void **state)
             for (int n = 0; n < 3; n++) {
                 ta_video_format v = sd(heights[h]);
                 kit_frames k;
+                if (h && n != 1)
+                    continue;
                 moving(&k, &v, 72, noises[n], speeds[s]);
                 ta_scan_report t = measure(&k, &v, TFF, TA_FIELDS_TFF), b = measure(&k, &v, BFF, TA_FIELDS_BFF);
                 if (t.scan != TA_SCAN_INTERLACED || t.order != TA_FIELDS_TFF || b.scan != TA_SCAN_INTERLACED ||
@@ -242,7 +255,7 @@ static void odd_formats_and_sizes(void **state)
 {
     (void)state;
     static const enum AVPixelFormat formats[] = { AV_PIX_FMT_YUV422P10, AV_PIX_FMT_UYVY422, AV_PIX_FMT_GRAY8,
-                                                  AV_PIX_FMT_YUV411P, AV_PIX_FMT_NV12, AV_PIX_FMT_YUV420P16 };
+                                                  AV_PIX_FMT_YUV411P,   AV_PIX_FMT_NV12,    AV_PIX_FMT_YUV420P16 };
     for (size_t i = 0; i < TA_COUNT(formats); i++) {
         ta_video_format v = sd(240);
         kit_frames k;
@@ -275,7 +288,8 @@ static void odd_formats_and_sizes(void **state)
     }
 }
 
-/* ---- Real footage -------------------------------------------------------------------------------------------------- */
+/* ---- Real footage --------------------------------------------------------------------------------------------------
+ */
 
 static bool clip(const char *name, char *path, size_t size)
 {
@@ -369,16 +383,11 @@ static void a_tape(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(orders),
-        cmocka_unit_test(lying_flags),
-        cmocka_unit_test(progressive),
-        cmocka_unit_test(still_noise_says_nothing),
-        cmocka_unit_test(telecined),
-        cmocka_unit_test(by_flags),
-        cmocka_unit_test(borders),
-        cmocka_unit_test(odd_formats_and_sizes),
-        cmocka_unit_test(real_footage),
-        cmocka_unit_test(a_tape),
+        cmocka_unit_test(orders),       cmocka_unit_test(lying_flags),
+        cmocka_unit_test(progressive),  cmocka_unit_test(still_noise_says_nothing),
+        cmocka_unit_test(telecined),    cmocka_unit_test(by_flags),
+        cmocka_unit_test(borders),      cmocka_unit_test(odd_formats_and_sizes),
+        cmocka_unit_test(real_footage), cmocka_unit_test(a_tape),
     };
     return cmocka_run_group_tests_name("scan", tests, NULL, NULL);
 }
