@@ -1,0 +1,46 @@
+"""How good a file is, and whether two files show the same: measured by the ffmpeg program."""
+import json
+import re
+import subprocess
+
+
+class Unequal(Exception):
+    """Two files that ought to be comparable are not: why."""
+
+
+def probe_video(path):
+    """{"width", "height", "pictures", "aspect"} of the first video stream; pictures are counted, not believed."""
+    done = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries",
+                           "stream=width,height,nb_read_packets,sample_aspect_ratio", "-of", "json", path],
+                          capture_output=True, text=True, check=True)
+    s = json.loads(done.stdout)["streams"][0]
+    return {"width": s["width"], "height": s["height"], "pictures": int(s["nb_read_packets"]),
+            "aspect": s.get("sample_aspect_ratio", "1:1")}
+
+
+def psnr(path, reference):
+    """dB of all planes together against a reference, picture by picture in order."""
+    mine, other = probe_video(path), probe_video(reference)
+    if mine["pictures"] != other["pictures"]:
+        raise Unequal(f"{path} has {mine['pictures']} pictures, {reference} has {other['pictures']}")
+    if (mine["width"], mine["height"]) != (other["width"], other["height"]):
+        raise Unequal(f"{path} is {mine['width']}x{mine['height']}, {reference} {other['width']}x{other['height']}")
+    graph = "[0:v]settb=1/100,setpts=N[a];[1:v]settb=1/100,setpts=N[b];[a][b]psnr"
+    done = subprocess.run(["ffmpeg", "-nostdin", "-v", "info", "-i", path, "-i", reference, "-lavfi", graph, "-f",
+                           "null", "-"], capture_output=True, text=True, check=True)
+    found = re.search(r"PSNR .*average:(\S+)", done.stderr)
+    if not found:
+        raise Unequal(f"ffmpeg gave no PSNR of {path}")
+    return float(found[1])
+
+
+def same_pictures(a, b):
+    """How many pictures differ in any sample between two lossless files; None when their numbers differ."""
+    sums = []
+    for path in (a, b):
+        done = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", "0:v:0", "-fps_mode",
+                               "passthrough", "-f", "framemd5", "-"], capture_output=True, text=True, check=True)
+        sums.append([line.split(",")[-1].strip() for line in done.stdout.splitlines() if not line.startswith("#")])
+    if len(sums[0]) != len(sums[1]):
+        return None
+    return sum(x != y for x, y in zip(*sums))
