@@ -100,6 +100,7 @@ static bool wait_period(ta_ticker *t)
 static void *tick(void *arg)
 {
     ta_ticker *t = arg;
+    pthread_setname_np(pthread_self(), "progress");
     while (wait_period(t))
         report(t, false);
     return NULL;

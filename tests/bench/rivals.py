@@ -4,11 +4,12 @@ The task is the same for all: deinterlace to one frame a field (bwdif), denoise 
 brightness 0.05, saturation 1.05), scale where the size asks for it (Lanczos; the matrix of HD where SD becomes HD), encode
 with one encoder, preset, CRF and number of threads, sound to AAC 192 kb/s, one Matroska file.
 
-The old flow is that of the performance report on the program's forerunner ("Repeated FFmpeg Subprocess Calls": extract
-audio; deinterlace; denoise; colour, each a process with an intermediate file; then scale, encode, mux). Its own lines give
-the parameters: intermediates are libx264, preset fast, CRF 18; sound is AAC 192k. It is re-made generously: the deinterlacer
-is the same bwdif (the report has yadif or bwdif), the last pass scales, encodes and muxes at once (the forerunner upscaled
-into one more intermediate file), the sound is encoded once and then copied, nothing is started but ffmpeg."""
+The old flow is that of the performance report on the program's forerunner ("Repeated FFmpeg Subprocess Calls"): one
+process each to extract the sound, deinterlace, denoise and correct the colour, then its upscaling stage, then its final
+encode and mux, each reading the file that the one before wrote. Intermediates are libx264, preset fast, CRF 18, sound is AAC
+192k: the report's own lines. It is re-made generously: the deinterlacer is the same bwdif (the report has yadif or bwdif),
+the forerunner wrote its upscaled file with preset slow, its sound was encoded again while muxing, and the time of its own
+Python is not counted."""
 import dataclasses
 import os
 import shutil
@@ -18,6 +19,7 @@ HQDN3D = "hqdn3d=3:2:3:2"
 EQ = "eq=contrast=1.1:brightness=0.05:saturation=1.05"
 TO_HD = ("colorspace=ispace=smpte170m:iprimaries=smpte170m:itrc=smpte170m:irange=tv:space=bt709:primaries=smpte170m:"
          "trc=smpte170m:range=tv")
+TAPE_SIZE = (720, 480)
 FFV1 = {"level": 3, "coder": 1, "context": 1, "g": 1, "slices": 4, "slicecrc": 1}
 FFMPEG = ["ffmpeg", "-nostdin", "-y", "-v", "error"]
 AAC = ["-c:a", "aac", "-b:a", "192k"]
@@ -25,11 +27,11 @@ AAC = ["-c:a", "aac", "-b:a", "192k"]
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One thing to do. `size` is "source" (pixels as they are) or (width, height) with square pixels."""
+    """One thing to do, to pictures of `size` (width, height) with square pixels."""
     name: str
     clip: str
     folder: str
-    size: object = "source"
+    size: tuple = (640, 480)
     encoder: str = "libx264"
     preset: str = "medium"
     crf: int = 18
@@ -40,14 +42,13 @@ class Task:
 
     @property
     def pixels(self):
-        return "source size" if self.size == "source" else "x".join(map(str, self.size))
+        return "%dx%d" % self.size
 
 
 def scale(task, matrix=True):
-    """The filters that bring the picture to the task's size: [] at the source's."""
-    if task.size == "source":
-        return []
-    return ([TO_HD] if matrix else []) + ["scale=%d:%d:flags=lanczos" % task.size, "setsar=1"]
+    """The filters that bring the picture to the task's size."""
+    hd = [TO_HD] if matrix and task.size[1] >= 720 else []
+    return hd + ["scale=%d:%d:flags=lanczos" % task.size, "setsar=1"]
 
 
 def encode(task):
@@ -64,9 +65,8 @@ def ours(program, task, *more):
     words = [program, "restore", task.clip, "-o", task.file("ours"), "--overwrite", "--preset", "clean",
              "--deinterlace", "bwdif", "--deinterlace-frames", "all", "--field-rate", "double", "--crop", "none",
              "--denoise", "hqdn3d", "--denoise-strength", "3:2:3:2", "--contrast", "1.1", "--brightness", "0.05",
-             "--saturation", "1.05", "--sharpen", "off", "--no-square-pixels", "--scaler", "lanczos", "--resolution",
-             "source" if task.size == "source" else "%dx%d" % task.size, "--audio-codec", "aac", "--audio-bitrate",
-             "192k", "--log-level", "error"]
+             "--saturation", "1.05", "--sharpen", "off", "--sd-width", "720", "--scaler", "lanczos", "--resolution",
+             task.pixels, "--audio-codec", "aac", "--audio-bitrate", "192k", "--log-level", "error"]
     if task.encoder == "ffv1":
         options = ":".join(f"{name}={value}" for name, value in FFV1.items())
         words += ["--encoder", "ffv1", "--encoder-options", options]
@@ -88,13 +88,14 @@ def old_flow(task):
     between = ["-c:v", "libx264", "-preset", "fast", "-crf", "18", "-threads", str(task.threads)]
     sound, fields = task.file("old-audio", "m4a"), task.file("old-deinterlaced", "mp4")
     clean, colour = task.file("old-denoised", "mp4"), task.file("old-colour", "mp4")
-    last = ["-vf", ",".join(scale(task, matrix=False))] if scale(task) else []
+    scaled = task.file("old-scaled", "mp4")
     return [
         [*FFMPEG, "-i", task.clip, "-map", "0:a:0", "-vn", *AAC, sound],
         [*FFMPEG, "-i", task.clip, "-map", "0:v:0", "-an", "-vf", BWDIF, *between, fields],
         [*FFMPEG, "-i", fields, "-vf", HQDN3D, *between, clean],
         [*FFMPEG, "-i", clean, "-vf", EQ, *between, colour],
-        [*FFMPEG, "-i", colour, "-i", sound, "-map", "0:v:0", "-map", "1:a:0", *last, *encode(task), "-c:a", "copy",
+        [*FFMPEG, "-i", colour, "-vf", ",".join(scale(task, matrix=False)), *between, scaled],
+        [*FFMPEG, "-i", scaled, "-i", sound, "-map", "0:v:0", "-map", "1:a:0", *encode(task), "-c:a", "copy",
          task.file("old")],
     ]
 
@@ -112,8 +113,7 @@ def handbrake(task):
     """Its own bwdif at field rate and its own hqdn3d; it has no brightness or contrast, so it does less."""
     if task.encoder != "libx264" or not shutil.which("HandBrakeCLI"):
         return None
-    size = ["--auto-anamorphic"] if task.size == "source" else [
-        "--non-anamorphic", "--width", str(task.size[0]), "--height", str(task.size[1])]
+    size = ["--non-anamorphic", "--width", str(task.size[0]), "--height", str(task.size[1])]
     return [["HandBrakeCLI", "-i", task.clip, "-o", task.file("handbrake"), "-e", "x264", "--encoder-preset",
              task.preset, "-q", str(task.crf), "-x", f"threads={task.threads}", "--no-comb-detect", "--bwdif=bob",
              "--hqdn3d=y-spatial=3:cb-spatial=2:cr-spatial=2:y-temporal=3:cb-temporal=2:cr-temporal=2", "--crop",
@@ -122,16 +122,14 @@ def handbrake(task):
 
 # ---- The encoder alone -------------------------------------------------------------------------------------------------
 
-def raw_frames(task, count):
-    """Some finished pictures as plain bytes; the file, and the command that makes it."""
-    path = task.file("raw", "yuv")
-    return path, [*FFMPEG, "-i", task.file("reference"), "-frames:v", str(count), "-f", "rawvideo", "-pix_fmt", "yuv420p",
-                  path]
+def raw_frames(task, path, count):
+    """Makes some pictures of the task's size as plain bytes."""
+    chain = ",".join([BWDIF, HQDN3D, "scale=%d:%d" % task.size])
+    return [*FFMPEG, "-i", task.clip, "-vf", chain, "-frames:v", str(count), "-f", "rawvideo", "-pix_fmt", "yuv420p", path]
 
 
 def encoder_alone(task, raw):
     """(with the encoder, without it): the same reader of plain pictures, the encoder's packets or the pictures thrown
     away. What the first needs more than the second is the encoder's share."""
-    size = "720x480" if task.size == "source" else "%dx%d" % task.size
-    source = [*FFMPEG, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "60000/1001", "-i", raw]
+    source = [*FFMPEG, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", task.pixels, "-r", "60000/1001", "-i", raw]
     return [*source, *encode(task), "-f", "null", "-"], [*source, "-c:v", "wrapped_avframe", "-f", "null", "-"]
