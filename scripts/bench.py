@@ -5,7 +5,7 @@
 #   scripts/bench.py check [OPTIONS]    the same, and exit status 1 when a figure misses its target
 #
 # Everything is measured on this machine, in one go: ours, ffmpeg's single pass, the old flow of separate ffmpeg
-# processes, and again, so that a machine that slows down slows all of them. Times are medians with smallest and largest.
+# processes, and again, so that a machine that slows down slows all of them. Times are medians with extremes.
 import argparse
 import dataclasses
 import datetime
@@ -36,7 +36,7 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-# ---- Rounds ----------------------------------------------------------------------------------------------------------
+# ---- Rounds --------------------------------------------------------------------------------------------------------
 
 def contenders(program, task):
     """{who: commands}, in the order in which they run."""
@@ -64,7 +64,7 @@ def disturbance(found):
 
 
 def compete(program, task, pairs, patience):
-    """Interleaved rounds; the quietest `pairs` of them count. {who: [cost ...]} and the costs of the old flow's passes."""
+    """Interleaved rounds; the quietest `pairs` of them count. {who: [cost ...]}, and what the old flow's passes cost."""
     who, all_rounds = contenders(program, task), []
     for i in range(pairs + (SPARE_ROUNDS if pairs > 1 else 0)):
         if sum(disturbance(found) <= QUIET for found in all_rounds) >= pairs:
@@ -87,7 +87,7 @@ def add_handbrake(results, task, patience):
         results["commands"]["handbrake"] = commands
 
 
-# ---- Single measurements -----------------------------------------------------------------------------------------------
+# ---- Single measurements -------------------------------------------------------------------------------------------
 
 def measure_quality(task):
     reference = task.file("reference")
@@ -127,7 +127,7 @@ def measure_progress(program, task):
 
 
 def measure_eta(program, task):
-    """What the first line at 10 % or later predicts for the whole job, and what became of it (seconds from the start)."""
+    """What the first line at 10 % or later predicts for the whole job, and what became of it (seconds from start)."""
     first = {}
 
     def look(seconds, line):
@@ -145,7 +145,7 @@ def measure_eta(program, task):
     return {**first, "real": cost.wall, "others": cost.others}
 
 
-# ---- Everything ----------------------------------------------------------------------------------------------------------
+# ---- Everything ----------------------------------------------------------------------------------------------------
 
 def run_all(args, folder):
     program = os.path.abspath(args.program)
@@ -214,10 +214,10 @@ def parse():
     p = argparse.ArgumentParser(description="Measures the program beside its rivals.")
     p.add_argument("what", choices=["run", "check"])
     p.add_argument("--program", default=os.path.join(ROOT, "build", "terminalai"))
-    p.add_argument("--clip", help="the tape (default: ../shared/clips/tape_480i.mpg, else one made by `terminalai sample`)")
+    p.add_argument("--clip", help="the tape (../shared/clips/tape_480i.mpg, else one of `terminalai sample`)")
     p.add_argument("--pairs", type=int, default=3, help="rounds that count (3)")
     p.add_argument("--quick", action="store_true", help="one round, and don't wait for a quiet machine")
-    p.add_argument("--patience", type=float, default=60, help="longest wait for a quiet machine before each run, s (60)")
+    p.add_argument("--patience", type=float, default=60, help="longest wait for a quiet machine before a run (60)")
     p.add_argument("--preset", default="medium", help="libx264's preset (medium)")
     p.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) * 3 // 2),
                    help="encoder threads on both sides (x264's own rule: 3 for 2 processors)")

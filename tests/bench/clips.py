@@ -5,8 +5,8 @@ import subprocess
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TAPE = os.path.join(os.path.dirname(ROOT), "shared", "clips", "tape_480i.mpg")
 FFMPEG = ["ffmpeg", "-nostdin", "-y", "-v", "error"]
-MPEG2 = ["-c:v", "mpeg2video", "-b:v", "7M", "-maxrate", "9M", "-bufsize", "1835k", "-flags", "+ildct+ilme", "-top", "1",
-         "-aspect", "4:3", "-c:a", "mp2", "-b:a", "224k", "-f", "dvd"]
+MPEG2 = ["-c:v", "mpeg2video", "-b:v", "7M", "-maxrate", "9M", "-bufsize", "1835k", "-flags", "+ildct+ilme", "-top",
+         "1", "-aspect", "4:3", "-c:a", "mp2", "-b:a", "224k", "-f", "dvd"]
 # Seconds of a still picture and of the moving, noisy tape, in turn.
 MIXES = {"mixed": [1, 2, 2, 1, 1, 3, 3, 1, 1, 2, 2, 1], "still first": [3, 6, 3, 6], "moving first": [0, 6, 3, 6, 3]}
 

@@ -55,11 +55,12 @@ def text(document, hide):
 HOW = """\
 Figures of one machine on one day; `make bench` makes them anew on yours. Written by `scripts/bench.py`.
 
-All contenders do the same task on the same clip, one after the other and again, so that a machine that slows down slows all
-of them; times are medians with smallest and largest. Single pass: one ffmpeg process with the same filters, encoder, preset,
-CRF, threads and size. Old flow: six ffmpeg processes with
-intermediate files (sound; deinterlace; denoise; colour; scale; encode and mux), as the forerunner of this program worked.
-Its intermediates are libx264, preset fast, CRF 18; nothing but ffmpeg's time is counted. HandBrakeCLI runs its own bwdif and hqdn3d, and has no brightness or contrast.
+All contenders do the same task on the same clip, one after the other and again, so that a machine that slows down
+slows all of them; times are medians with smallest and largest. Single pass: one ffmpeg process with the same filters,
+encoder, preset, CRF, threads and size. Old flow: six ffmpeg processes with intermediate files (sound; deinterlace;
+denoise; colour; scale; encode and mux), as the forerunner of this program worked. Its intermediates are libx264,
+preset fast, CRF 18; nothing but ffmpeg's time is counted. HandBrakeCLI runs its own bwdif and hqdn3d, and has no
+brightness or contrast.
 
 - *sd*: the whole clip at 640x480, square pixels. *hd*: its first seconds at 1440x1080. *FFV1*: lossless, 640x480.
 - *Peak memory*: the largest resident set (`ru_maxrss`), shared libraries included.
@@ -81,7 +82,7 @@ def write_page(path, document, hide):
              "| figure | target | ours | rival | result | |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(map(_cell, [r.name, r.target, r.ours, r.rival, r.figure, WORD[r.met]])) + " |"
               for r in document["rows"]]
-    lines += ["", "## Commands", "", "`TMP` is a folder for temporary files. What `make bench` prints shows them too.", ""]
+    lines += ["", "## Commands", "", "`TMP` is a folder for temporary files.", ""]
     for task, who, commands in _commands(document, hide):
         lines += [f"{task}, {who}:", "", "```", *commands, "```", ""]
     with open(path, "w", encoding="utf-8") as f:

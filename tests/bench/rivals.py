@@ -1,15 +1,15 @@
 """What is run: our program, ffmpeg in one pass, the old flow of separate ffmpeg processes, HandBrakeCLI; one task each.
 
 The task is the same for all: deinterlace to one frame a field (bwdif), denoise (hqdn3d 3:2:3:2), colour (contrast 1.1,
-brightness 0.05, saturation 1.05), scale where the size asks for it (Lanczos; the matrix of HD where SD becomes HD), encode
-with one encoder, preset, CRF and number of threads, sound to AAC 192 kb/s, one Matroska file.
+brightness 0.05, saturation 1.05), scale to square pixels (Lanczos; the matrix of HD where SD becomes HD), encode with one
+encoder, preset, CRF and number of threads, sound to AAC 192 kb/s, one Matroska file.
 
 The old flow is that of the performance report on the program's forerunner ("Repeated FFmpeg Subprocess Calls"): one
 process each to extract the sound, deinterlace, denoise and correct the colour, then its upscaling stage, then its final
-encode and mux, each reading the file that the one before wrote. Intermediates are libx264, preset fast, CRF 18, sound is AAC
-192k: the report's own lines. It is re-made generously: the deinterlacer is the same bwdif (the report has yadif or bwdif),
-the forerunner wrote its upscaled file with preset slow, its sound was encoded again while muxing, and the time of its own
-Python is not counted."""
+encode and mux, each reading the file that the one before wrote. Intermediates are libx264, preset fast, CRF 18, sound is
+AAC 192k: the report's own lines. It is re-made generously: the deinterlacer is the same bwdif (the report has yadif or
+bwdif), the forerunner wrote its upscaled file with preset slow, its sound was encoded again while muxing, and the time of
+its own Python is not counted."""
 import dataclasses
 import os
 import shutil
@@ -45,10 +45,17 @@ class Task:
         return "%dx%d" % self.size
 
 
-def scale(task, matrix=True):
-    """The filters that bring the picture to the task's size."""
-    hd = [TO_HD] if matrix and task.size[1] >= 720 else []
-    return hd + ["scale=%d:%d:flags=lanczos" % task.size, "setsar=1"]
+def scale(task, exact=True):
+    """The filters that bring the picture to the task's size. The single pass says what our program says: the matrix,
+    the range, and where MPEG-2 puts its colour samples; the old flow left that to chance."""
+    size = "scale=%d:%d:flags=lanczos" % task.size
+    if not exact:
+        return [size, "setsar=1"]
+    hd = task.size[1] >= 720
+    matrix = "bt709" if hd else "bt601"
+    colours = (f":in_color_matrix={matrix}:in_range=tv:out_color_matrix={matrix}:out_range=tv:in_h_chr_pos=0:"
+               "in_v_chr_pos=128:out_h_chr_pos=0:out_v_chr_pos=128")
+    return ([TO_HD] if hd else []) + [size + colours, "setsar=1"]
 
 
 def encode(task):
@@ -58,7 +65,7 @@ def encode(task):
     return ["-c:v", task.encoder, "-preset", task.preset, "-crf", str(task.crf), "-threads", str(task.threads)]
 
 
-# ---- Ours ------------------------------------------------------------------------------------------------------------
+# ---- Ours ----------------------------------------------------------------------------------------------------------
 
 def ours(program, task, *more):
     """Every setting that matters is given, so that no preset's taste is measured."""
@@ -76,7 +83,7 @@ def ours(program, task, *more):
     return [words + (list(more) or ["--progress", "none"])]
 
 
-# ---- ffmpeg ------------------------------------------------------------------------------------------------------------
+# ---- ffmpeg --------------------------------------------------------------------------------------------------------
 
 def single_pass(task, who="ffmpeg"):
     chain = ",".join([BWDIF, HQDN3D, EQ, *scale(task)])
@@ -94,7 +101,7 @@ def old_flow(task):
         [*FFMPEG, "-i", task.clip, "-map", "0:v:0", "-an", "-vf", BWDIF, *between, fields],
         [*FFMPEG, "-i", fields, "-vf", HQDN3D, *between, clean],
         [*FFMPEG, "-i", clean, "-vf", EQ, *between, colour],
-        [*FFMPEG, "-i", colour, "-vf", ",".join(scale(task, matrix=False)), *between, scaled],
+        [*FFMPEG, "-i", colour, "-vf", ",".join(scale(task, exact=False)), *between, scaled],
         [*FFMPEG, "-i", scaled, "-i", sound, "-map", "0:v:0", "-map", "1:a:0", *encode(task), "-c:a", "copy",
          task.file("old")],
     ]
@@ -107,7 +114,7 @@ def lossless(task):
              "4", "-threads", "4", task.file("reference")]]
 
 
-# ---- HandBrake ---------------------------------------------------------------------------------------------------------
+# ---- HandBrake -----------------------------------------------------------------------------------------------------
 
 def handbrake(task):
     """Its own bwdif at field rate and its own hqdn3d; it has no brightness or contrast, so it does less."""
@@ -120,12 +127,13 @@ def handbrake(task):
              "0:0:0:0", *size, "-r", "59.94", "--cfr", "-E", "av_aac", "-B", "192"]]
 
 
-# ---- The encoder alone -------------------------------------------------------------------------------------------------
+# ---- The encoder alone ---------------------------------------------------------------------------------------------
 
 def raw_frames(task, path, count):
     """Makes some pictures of the task's size as plain bytes."""
     chain = ",".join([BWDIF, HQDN3D, "scale=%d:%d" % task.size])
-    return [*FFMPEG, "-i", task.clip, "-vf", chain, "-frames:v", str(count), "-f", "rawvideo", "-pix_fmt", "yuv420p", path]
+    return [*FFMPEG, "-i", task.clip, "-vf", chain, "-frames:v", str(count), "-f", "rawvideo", "-pix_fmt", "yuv420p",
+            path]
 
 
 def encoder_alone(task, raw):

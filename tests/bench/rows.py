@@ -37,8 +37,8 @@ def ratio(results, task, who, what):
 def _speed(results, task, who, least, aim, name):
     found = ratio(results, task, who, "wall")
     text = f">= {least}x" + (f" (aim {aim}x)" if aim else "")
-    return Row(name, text if least else "for information", span(results[task]["ours"], "wall") + " s", span(results[task][who], "wall") + " s",
-               f"{found:.3f}x", found >= least if least else None)
+    return Row(name, text if least else "for information", span(results[task]["ours"], "wall") + " s",
+               span(results[task][who], "wall") + " s", f"{found:.3f}x", found >= least if least else None)
 
 
 def _memory(results, task):
@@ -84,8 +84,9 @@ def _progress(results):
 
 def _eta(results, name):
     eta = results["eta"][name]
-    return Row(f"end predicted after 10 %, {name}", "within 20 %", f"{eta['predicted']:.1f} s", f"{eta['real']:.1f} s real",
-               f"{100 * (eta['predicted'] / eta['real'] - 1):+.1f} %", abs(eta["predicted"] / eta["real"] - 1) <= 0.2)
+    off = eta["predicted"] / eta["real"] - 1
+    return Row(f"end predicted after 10 %, {name}", "within 20 %", f"{eta['predicted']:.1f} s",
+               f"{eta['real']:.1f} s real", f"{100 * off:+.1f} %", abs(off) <= 0.2)
 
 
 def _handbrake(results, task):
