@@ -64,7 +64,7 @@ def disturbance(found):
 
 
 def compete(program, task, pairs, patience):
-    """Interleaved rounds; the quietest `pairs` of them count. {who: [cost ...]}, and what the old flow's passes cost."""
+    """Interleaved rounds; the quietest `pairs` of them count. {who: [cost ...]}, and the costs of the old passes."""
     who, all_rounds = contenders(program, task), []
     for i in range(pairs + (SPARE_ROUNDS if pairs > 1 else 0)):
         if sum(disturbance(found) <= QUIET for found in all_rounds) >= pairs:

@@ -1,7 +1,8 @@
 """What a command costs: time, processor time, memory, bytes read and written.
 
 Each command runs as the only child of a small wrapper process (this file, run as a program): when the wrapper has
-waited for it, the kernel has added the command's whole tree, as far as it was waited for, to the wrapper's own counters.
+waited for it, the kernel has added the command's whole tree, as far as it was waited for, to the wrapper's own
+counters.
 
     bytes     /proc/self/io of the wrapper (rchar, wchar: what read and write calls moved, from the cache or the disk)
     memory    ru_maxrss of wait4: the largest resident set; where the tree had more than one process at a time, the sum

@@ -1,15 +1,16 @@
-"""What is run: our program, ffmpeg in one pass, the old flow of separate ffmpeg processes, HandBrakeCLI; one task each.
+"""What is run: our program, ffmpeg in one pass, the old flow of separate ffmpeg processes, HandBrakeCLI; one task
+each.
 
-The task is the same for all: deinterlace to one frame a field (bwdif), denoise (hqdn3d 3:2:3:2), colour (contrast 1.1,
-brightness 0.05, saturation 1.05), scale to square pixels (Lanczos; the matrix of HD where SD becomes HD), encode with one
-encoder, preset, CRF and number of threads, sound to AAC 192 kb/s, one Matroska file.
+The task is the same for all: deinterlace to one frame a field (bwdif), denoise (hqdn3d 3:2:3:2), colour (contrast
+1.1, brightness 0.05, saturation 1.05), scale to square pixels (Lanczos; the matrix of HD where SD becomes HD),
+encode with one encoder, preset, CRF and number of threads, sound to AAC 192 kb/s, one Matroska file.
 
 The old flow is that of the performance report on the program's forerunner ("Repeated FFmpeg Subprocess Calls"): one
-process each to extract the sound, deinterlace, denoise and correct the colour, then its upscaling stage, then its final
-encode and mux, each reading the file that the one before wrote. Intermediates are libx264, preset fast, CRF 18, sound is
-AAC 192k: the report's own lines. It is re-made generously: the deinterlacer is the same bwdif (the report has yadif or
-bwdif), the forerunner wrote its upscaled file with preset slow, its sound was encoded again while muxing, and the time of
-its own Python is not counted."""
+process each to extract the sound, deinterlace, denoise and correct the colour, then its upscaling stage, then its
+final encode and mux, each reading the file that the one before wrote. Intermediates are libx264, preset fast, CRF
+18, sound is AAC 192k: the report's own lines. It is re-made generously: the deinterlacer is the same bwdif (the
+report has yadif or bwdif), the forerunner wrote its upscaled file with preset slow, its sound was encoded again
+while muxing, and the time of its own Python is not counted."""
 import dataclasses
 import os
 import shutil
