@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The first word as a verb; --version and --help are verbs, too. */
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
 {
     ta_error err;
     ta_error_clear(&err);
+    setenv("SVT_LOG", "1", 0); /* SVT-AV1 prints to stderr by itself otherwise; 1 leaves errors */
     int status = run(argc, argv, &err);
     if (status < 0)
         print_error(&err, status);

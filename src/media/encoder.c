@@ -1,6 +1,5 @@
 /* An encoder: frames in, packets with absolute time out. */
 #include <libavutil/hwcontext.h>
-#include <stdlib.h>
 
 #include "media/media.h"
 #include "media/sei.h"
@@ -156,8 +155,6 @@ static int open_context(ta_encoder *e, AVDictionary **o, const char *name, ta_er
 
 static int new_encoder(ta_encoder **out, const char *name, ta_error *err)
 {
-    if (strcmp(name, "libsvtav1") == 0)
-        setenv("SVT_LOG", "1", 0); /* it prints to stderr by itself otherwise; 1 leaves errors */
     const AVCodec *codec = avcodec_find_encoder_by_name(name);
     *out = NULL;
     if (!codec) {
