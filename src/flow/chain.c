@@ -44,42 +44,66 @@ int ta_chain_configure(ta_chain *c, const ta_link *in, ta_link *out, ta_error *e
     return 0;
 }
 
-/* The rest of a chain behind one stage, as the place that the stage emits to. */
+/* The rest of a row of stages, as the place that the stage before emits to. */
 typedef struct rest {
-    ta_chain *chain;
-    int index;
+    ta_stage **stages;
+    int count;
     ta_emit emit;
     void *to;
 } rest;
 
-static int push_from(rest *r, AVFrame *frame, ta_error *err);
+static int push_rest(const rest *r, AVFrame *frame, ta_error *err);
 
 static int emit_to_rest(void *to, AVFrame *frame, ta_error *err)
 {
-    return push_from(to, frame, err);
+    return push_rest(to, frame, err);
 }
 
-static int push_from(rest *r, AVFrame *frame, ta_error *err)
+/* A change of format in mid-stream: what is inside leaves first, then the stage starts anew. */
+static int reconfigure(ta_stage *st, const AVFrame *frame, ta_error *err)
 {
-    if (r->index == r->chain->count)
+    int r = st->cls->drain ? st->cls->drain(st, err) : 0;
+    if (r < 0)
+        return r;
+    ta_link in;
+    ta_link_from_frame(&in, &st->in, frame);
+    st->in = in;
+    r = st->cls->configure(st, &in, &st->out, err);
+    return r < 0 ? ta_wrap(err, "stage '%s' after a change of format", st->name) : 0;
+}
+
+static int push_stage(ta_stage *st, AVFrame *frame, ta_error *err)
+{
+    int r = ta_link_differs(&st->in, frame) ? reconfigure(st, frame, err) : 0;
+    if (r < 0) {
+        av_frame_free(&frame);
+        return r;
+    }
+    r = st->cls->push(st, frame, err);
+    return r < 0 && r != TA_ERR_CANCELLED && !st->blamed++ ? ta_wrap(err, "stage '%s'", st->name) : r;
+}
+
+static int push_rest(const rest *r, AVFrame *frame, ta_error *err)
+{
+    if (r->count == 0)
         return frame ? r->emit(r->to, frame, err) : 0;
-    ta_stage *st = r->chain->stages[r->index];
-    rest next = { r->chain, r->index + 1, r->emit, r->to };
+    ta_stage *st = r->stages[0];
+    rest next = { r->stages + 1, r->count - 1, r->emit, r->to };
     st->emit = emit_to_rest;
     st->emit_to = &next;
-    int status;
-    if (frame) {
-        status = st->cls->push(st, frame, err);
-    } else {
-        status = st->cls->drain ? st->cls->drain(st, err) : 0;
-        if (status >= 0)
-            status = push_from(&next, NULL, err);
-    }
-    return status;
+    if (frame)
+        return push_stage(st, frame, err);
+    int status = st->cls->drain ? st->cls->drain(st, err) : 0;
+    return status < 0 ? status : push_rest(&next, NULL, err);
+}
+
+int ta_stages_push(ta_stage **stages, int count, AVFrame *frame, ta_emit emit, void *to, ta_error *err)
+{
+    rest all = { stages, count, emit, to };
+    return push_rest(&all, frame, err);
 }
 
 int ta_chain_push(ta_chain *c, AVFrame *frame, ta_emit emit, void *to, ta_error *err)
 {
-    rest all = { c, 0, emit, to };
-    return push_from(&all, frame, err);
+    return ta_stages_push(c->stages, c->count, frame, emit, to, err);
 }

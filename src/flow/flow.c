@@ -14,7 +14,7 @@ enum { MAX_PORTS = 16 };
 typedef struct node {
     /* -- immutable once the flow runs */
     ta_flow *flow;
-    char name[32];
+    char name[48];
     ta_node_run run;
     void *opaque;
     ta_edge *in[MAX_PORTS], *out[MAX_PORTS];
@@ -26,9 +26,10 @@ typedef struct node {
     _Atomic int64_t start_us, end_us, cpu_us;
 } node;
 
-/* A stage between two edges. */
+/* Stages between two edges. */
 typedef struct stage_node {
-    ta_stage *stage;
+    ta_stage **stages;
+    int count;
     ta_edge *in, *out;
     struct stage_node *next;
 } stage_node;
@@ -172,13 +173,25 @@ static void *node_main(void *arg)
     return NULL;
 }
 
+/* A stack below the size of a huge page: the default of 8 MiB is given 2 MiB of memory at its first touch where the
+ * kernel uses huge pages, for each thread. Codecs start deep work on threads of their own. */
+static int start_thread(node *n)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 1024 * 1024);
+    int r = pthread_create(&n->thread, &attr, node_main, n);
+    pthread_attr_destroy(&attr);
+    return r;
+}
+
 static int start_nodes(ta_flow *f, ta_error *err)
 {
     for (node *n = f->nodes; n; n = n->next) {
         atomic_store(&n->start_us, ta_now_us());
         atomic_store(&n->state, 1);
         atomic_fetch_add(&f->running, 1);
-        int r = pthread_create(&n->thread, NULL, node_main, n);
+        int r = start_thread(n);
         if (r != 0) {
             atomic_fetch_sub(&f->running, 1);
             atomic_store(&n->state, 0);
@@ -236,51 +249,34 @@ static int emit_to_edge(void *to, AVFrame *frame, ta_error *err)
     return ta_edge_push_frame(to, frame) < 0 ? ta_fail(err, TA_ERR_CANCELLED, "cancelled") : 0;
 }
 
-/* A change of format in mid-stream: what is inside leaves first, then the stage starts anew. */
-static int reconfigure(ta_stage *st, const AVFrame *frame, ta_error *err)
-{
-    if (st->cls->drain) {
-        int r = st->cls->drain(st, err);
-        if (r < 0)
-            return r;
-    }
-    ta_link in;
-    ta_link_from_frame(&in, &st->in, frame);
-    st->in = in;
-    int r = st->cls->configure(st, &in, &st->out, err);
-    return r < 0 ? ta_wrap(err, "stage '%s' after a change of format", st->name) : 0;
-}
-
-static int run_stage(void *opaque, ta_error *err)
+static int run_stages(void *opaque, ta_error *err)
 {
     stage_node *s = opaque;
-    ta_stage *st = s->stage;
     AVFrame *frame;
     int r;
-    st->emit = emit_to_edge;
-    st->emit_to = s->out;
     while ((r = ta_edge_pop_frame(s->in, &frame)) > 0) {
-        if (ta_link_differs(&st->in, frame) && (r = reconfigure(st, frame, err)) < 0) {
-            av_frame_free(&frame);
-            return r;
-        }
-        r = st->cls->push(st, frame, err);
+        r = ta_stages_push(s->stages, s->count, frame, emit_to_edge, s->out, err);
         if (r < 0)
-            return r == TA_ERR_CANCELLED ? r : ta_wrap(err, "stage '%s'", st->name);
+            return r;
     }
     if (r < 0)
         return ta_fail(err, (ta_status)r, "cancelled");
-    return st->cls->drain ? st->cls->drain(st, err) : 0;
+    return ta_stages_push(s->stages, s->count, NULL, emit_to_edge, s->out, err);
 }
 
-int ta_flow_add_stage(ta_flow *f, ta_stage *st, ta_edge *in, ta_edge *out, ta_error *err)
+int ta_flow_add_stages(ta_flow *f, ta_stage **stages, int count, ta_edge *in, ta_edge *out, ta_error *err)
 {
+    char name[32] = "";
     stage_node *s = ta_alloc(sizeof *s);
     if (!s)
         return ta_no_memory(err);
-    *s = (stage_node){ st, in, out, f->stage_nodes };
+    *s = (stage_node){ stages, count, in, out, f->stage_nodes };
     f->stage_nodes = s;
-    return ta_flow_add(f, st->name, run_stage, s, &in, 1, &out, 1, err);
+    for (int i = 0; i < count; i++) {
+        size_t used = strlen(name);
+        snprintf(name + used, sizeof name - used, "%s%s", i ? "+" : "", stages[i]->name);
+    }
+    return ta_flow_add(f, name, run_stages, s, &in, 1, &out, 1, err);
 }
 
 /* ---- Statistics ------------------------------------------------------------------------------------------------ */

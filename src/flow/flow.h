@@ -53,6 +53,7 @@ struct ta_stage {
     int threads;                 /* for slices inside the stage */
     ta_emit emit;
     void *emit_to;
+    int blamed;                  /* its failure was reported once */
 };
 
 /* A stage that runs `spec`. For ta_filter_stage, `spec` is any libavfilter chain or graph with one input and one
@@ -72,8 +73,11 @@ int ta_chain_add(ta_chain *c, ta_stage *st); /* takes ownership, also on failure
 void ta_chain_free(ta_chain *c);
 /* Configures all stages from `in`; `out` is the last one's. */
 int ta_chain_configure(ta_chain *c, const ta_link *in, ta_link *out, ta_error *err);
-/* Runs a frame (NULL drains) through all stages in the calling thread, into emit. For tests and small work. */
+/* Runs a frame (NULL drains) through all stages in the calling thread, into emit. A stage whose input changes its format
+ * is drained and configured anew. */
 int ta_chain_push(ta_chain *c, AVFrame *frame, ta_emit emit, void *to, ta_error *err);
+/* The same for `count` stages in a row. */
+int ta_stages_push(ta_stage **stages, int count, AVFrame *frame, ta_emit emit, void *to, ta_error *err);
 
 /* ---- Threads and edges ----------------------------------------------------------------------------------------- */
 
@@ -97,8 +101,8 @@ void ta_flow_free(ta_flow **f);
 typedef int (*ta_node_run)(void *opaque, ta_error *err);
 int ta_flow_add(ta_flow *f, const char *name, ta_node_run run, void *opaque, ta_edge *const *in, int n_in,
                 ta_edge *const *out, int n_out, ta_error *err);
-/* A node that runs a stage between two edges; reconfigures it when the format changes in mid-stream. */
-int ta_flow_add_stage(ta_flow *f, ta_stage *st, ta_edge *in, ta_edge *out, ta_error *err);
+/* A node that runs `count` stages one after another between two edges: one thread for all of them. */
+int ta_flow_add_stages(ta_flow *f, ta_stage **stages, int count, ta_edge *in, ta_edge *out, ta_error *err);
 
 /* An edge carries AVFrames or AVPackets, bounded in items and bytes. It belongs to the flow. */
 ta_edge *ta_flow_frames(ta_flow *f, int max_frames, size_t max_bytes);

@@ -166,6 +166,20 @@ static int build_flow(ta_job *job, ta_error *err)
     return r < 0 ? r : ta_mux_node(job, video, audio, copied, err);
 }
 
+/* Where the time went: one line a thread. */
+static void log_nodes(const ta_job *job)
+{
+    ta_flow_node_stats stats[64];
+    int n = ta_flow_stats(job->flow, stats, 64);
+    for (int i = 0; i < n; i++) {
+        const ta_flow_node_stats *s = &stats[i];
+        ta_log(TA_LOG_VERBOSE, "flow", "%s: %llu in, %llu out, %.2f s CPU, %.2f s busy, waited %.2f s for input and %.2f s for "
+               "room; queue at most %zu", s->name, (unsigned long long)s->in, (unsigned long long)s->out,
+               (double)s->cpu_us / 1e6, (double)s->busy_us / 1e6, (double)s->wait_in_us / 1e6,
+               (double)s->wait_out_us / 1e6, s->max_depth);
+    }
+}
+
 static int run_flow(ta_job *job, ta_error *err)
 {
     atomic_store(&job->stage, "restoring");
@@ -175,6 +189,7 @@ static int run_flow(ta_job *job, ta_error *err)
     ta_ticker *ticker = ta_ticker_start(job);
     r = ta_flow_run(job->flow, err);
     ta_ticker_stop(&ticker);
+    log_nodes(job);
     return r;
 }
 

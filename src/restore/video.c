@@ -357,13 +357,52 @@ static void free_video(void *p)
     ta_free(v);
 }
 
+/* What a stage costs a pixel of its output, roughly, in nanoseconds of one core: measured once with libav 5.1 and AVX2. It
+ * only decides which stages share a thread. */
+static double stage_cost(const ta_stage *st)
+{
+    static const struct {
+        const char *filter;
+        double cost;
+    } known[] = {
+        { "nlmeans", 90 }, { "fieldmatch", 8 }, { "estdif", 8 }, { "cas", 4 },    { "w3fdif", 3 },  { "yadif", 2 },
+        { "atadenoise", 4 }, { "hqdn3d", 2.6 }, { "scale", 2 },  { "bwdif", 1.5 }, { "unsharp", 5 }, { "lut3d", 9 },
+        { "gradfun", 3 },  { "deband", 6 },     { "eq", 0.2 },
+    };
+    double pixels = (double)st->out.video.width * st->out.video.height;
+    for (size_t i = 0; i < TA_COUNT(known); i++)
+        if (strstr(st->spec, known[i].filter))
+            return known[i].cost * pixels;
+    return 0.05 * pixels;
+}
+
+/* Neighbours share a thread until it has its part of the work: as many threads as there are CPUs, as each more costs
+ * frames in flight. The one place where this is decided. */
+static int stages_in_group(const ta_chain *c, int first, double part)
+{
+    double cost = stage_cost(c->stages[first]);
+    int n = 1;
+    for (; first + n < c->count; n++) {
+        double next = stage_cost(c->stages[first + n]);
+        if (cost + next / 2 > part)
+            break;
+        cost += next;
+    }
+    return n;
+}
+
 static int add_stages(video_nodes *v, ta_error *err)
 {
     ta_job *job = v->job;
     ta_edge *from = v->frames;
-    for (int i = 0; i < job->chain.count; i++) {
+    double total = 0;
+    for (int i = 0; i < job->chain.count; i++)
+        total += stage_cost(job->chain.stages[i]);
+    double part = total / TA_MAX(ta_cpu_count(), 2);
+    for (int i = 0, n; i < job->chain.count; i += n) {
+        n = stages_in_group(&job->chain, i, part);
         ta_edge *to = ta_flow_frames(job->flow, FRAMES, frame_bytes);
-        int r = to ? ta_flow_add_stage(job->flow, job->chain.stages[i], from, to, err) : ta_no_memory(err);
+        int r = to ? ta_flow_add_stages(job->flow, job->chain.stages + i, n, from, to, err) : ta_no_memory(err);
         if (r < 0)
             return r;
         from = to;
