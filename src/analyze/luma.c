@@ -24,8 +24,8 @@ static void read_row(uint8_t *to, int width, const uint8_t *from, int step, int 
 int ta_luma_read(ta_luma *l, const AVFrame *f, ta_error *err)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
-    const uint64_t odd = AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_FLOAT | AV_PIX_FMT_FLAG_BE |
-                         AV_PIX_FMT_FLAG_PAL;
+    const uint64_t odd = AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_BITSTREAM | AV_PIX_FMT_FLAG_FLOAT |
+                         AV_PIX_FMT_FLAG_BE | AV_PIX_FMT_FLAG_PAL;
     if (!d || (d->flags & odd))
         return ta_fail(err, TA_ERR_DATA, "the pixel format %s can't be measured", d ? d->name : "?");
     const AVComponentDescriptor *c = &d->comp[0];
@@ -39,7 +39,8 @@ int ta_luma_read(ta_luma *l, const AVFrame *f, ta_error *err)
         l->height = f->height;
     }
     for (int y = 0; y < f->height; y++)
-        read_row(l->data + (ptrdiff_t)y * width, width, f->data[c->plane] + (ptrdiff_t)y * f->linesize[c->plane] + c->offset,
-                 c->step * skip, c->shift + c->depth - 8, c->depth > 8);
+        read_row(l->data + (ptrdiff_t)y * width, width,
+                 f->data[c->plane] + (ptrdiff_t)y * f->linesize[c->plane] + c->offset, c->step * skip,
+                 c->shift + c->depth - 8, c->depth > 8);
     return 0;
 }

@@ -8,7 +8,7 @@ static int to_samples(ta_plan *p, const char *name, int shift, int sub, int mult
 {
     int unit = (1 << sub) * multiple;
     int samples = (int)lrint((double)shift / unit) * multiple;
-    if (samples << sub != shift)
+    if (samples * (1 << sub) != shift)
         ta_plan_note(p, "%s %d is rounded to %d: the source's colour has one sample every %d", name, shift,
                      samples * (1 << sub), unit);
     return samples;
