@@ -197,18 +197,12 @@ int ta_io_error(const ta_io *io)
     return io->error;
 }
 
-int ta_io_hash(ta_io *io, ta_error *err)
-{
-    if (!io->hash)
-        io->hash = ta_sha256_new();
-    return io->hash ? 0 : ta_no_memory(err);
-}
-
-int ta_io_sha256(ta_io *io, char hex[65], ta_error *err)
+/* Hashes on from `hashed` to `end` with reads of its own. */
+static int hash_up_to(ta_io *io, int64_t end, ta_error *err)
 {
     uint8_t *buf = ta_alloc(IO_BUFFER);
-    int r = buf ? ta_io_hash(io, err) : ta_no_memory(err);
-    while (r >= 0 && io->hashed < io->size) {
+    int r = buf ? 0 : ta_no_memory(err);
+    while (r >= 0 && io->hashed < end) {
         if (ta_cancelled(io->cancel)) {
             r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
             break;
@@ -223,6 +217,23 @@ int ta_io_sha256(ta_io *io, char hex[65], ta_error *err)
         io->bytes += n > 0 ? (uint64_t)n : 0;
     }
     ta_free(buf);
+    return r;
+}
+
+/* What probing has read already is read again for the hash; what comes joins on to it. */
+int ta_io_hash(ta_io *io, ta_error *err)
+{
+    if (io->hash)
+        return 0;
+    io->hash = ta_sha256_new();
+    return io->hash ? hash_up_to(io, TA_MIN(io->pos, io->size), err) : ta_no_memory(err);
+}
+
+int ta_io_sha256(ta_io *io, char hex[65], ta_error *err)
+{
+    int r = ta_io_hash(io, err);
+    if (r >= 0)
+        r = hash_up_to(io, io->size, err);
     if (r >= 0)
         ta_sha256_end(&io->hash, hex);
     return r;
