@@ -124,7 +124,10 @@ static inline void kit_plan_make(kit_plan *p, const char *settings, const ta_pic
 
 static inline void kit_plan_free(kit_plan *p)
 {
+    char dir[64];
+    snprintf(dir, sizeof dir, "/tmp/ta-picture-test.%d", (int)getpid());
     ta_chain_free(&p->chain);
+    rmdir(dir); /* the look-up table's stage made it; it leaves nothing in it */
     ta_buf_free(&p->notes);
     ta_free(p->text);
 }

@@ -1,5 +1,6 @@
 /* Chains that run: each classical setting gives the very samples that libavfilter gives for a graph written by hand;
  * colours are checked against the standards' equations. */
+#include "picture/plan.h"
 #include "picture_kit.h"
 
 /* Same pictures for settings and for a graph. */
@@ -289,7 +290,7 @@ static void ten_bits_keep_ten(void **state)
             for (int f = 0; f < 3; f++) {
                 in.f[f] = kit_frame(&any.video, f * 3003);
                 for (int q = 0; q < 4 && in.f[f]->buf[q]; q++)
-                    memset(in.f[f]->buf[q]->data, 0x42, in.f[f]->buf[q]->size);
+                    memset(in.f[f]->buf[q]->data, ta_fmt_depth(formats[i]) > 8 ? 1 : 0x42, in.f[f]->buf[q]->size);
             }
             enum AVPixelFormat want = deep ? AV_PIX_FMT_YUV420P10 : AV_PIX_FMT_YUV420P;
             kit_plan_make(&p,
