@@ -21,8 +21,9 @@ typedef struct ta_scan_report {
 
 /* Decodes a few windows spread over the file (at most about 120 frames of an SD picture) with an input of its own, and
  * decides. Flags are trusted when the measurement agrees or is silent; where they disagree the measurement wins if it is
- * clear (>= 80 % of at least 12 votes), and `reason` says so. `stream` is the video stream's index. */
-int ta_scan_file(const char *path, int stream, ta_cancel *cancel, ta_scan_report *report, ta_error *err);
+ * clear (>= 80 % of at least 12 votes), and `reason` says so. `stream` is the video stream's index;
+ * `known` is an open input of the same file, or NULL. */
+int ta_scan_file(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_scan_report *report, ta_error *err);
 
 /* The measurement itself, on successive frames of one window, for tests: feeds a frame (any 8..16 bit YUV or grey). */
 typedef struct ta_scan_meter ta_scan_meter;

@@ -1,7 +1,7 @@
 /* Measuring a file: a few windows of frames spread over it. */
 #include "analyze/internal.h"
 
-enum { WINDOWS = 6, WINDOW_FRAMES = 18 };
+enum { WINDOWS = 5, WINDOW_FRAMES = 12 };
 /* A window that finds nothing to decode gives up after so many packets. */
 enum { WINDOW_PACKETS = 400 };
 
@@ -45,9 +45,16 @@ static int read_window(scan_job *j, int frames, ta_error *err)
     return r;
 }
 
-/* Places the next window; a seek that fails leaves the reader where it is, which is as good. */
+/* Places the next window; a seek that fails leaves the reader where it is, which is as good. Where time stamps would have
+ * to be searched for (MPEG), the place in the file is enough. */
 static void seek_window(scan_job *j, int i, int64_t start, int64_t length)
 {
+    AVFormatContext *ctx = ta_input_context(j->in);
+    int64_t size = avio_size(ctx->pb);
+    if ((ctx->iformat->flags & AVFMT_TS_DISCONT) && !(ctx->iformat->flags & AVFMT_NO_BYTE_SEEK) && size > 0) {
+        av_seek_frame(ctx, -1, size / WINDOWS * i + size / (2 * WINDOWS), AVSEEK_FLAG_BYTE);
+        return;
+    }
     int64_t to = start + length * i / WINDOWS + length / (2 * WINDOWS);
     avformat_seek_file(ta_input_context(j->in), -1, INT64_MIN, to, to, 0);
 }
@@ -65,9 +72,9 @@ static int read_windows(scan_job *j, ta_error *err)
     return r < 0 ? r : 0;
 }
 
-static int open_scan(scan_job *j, const char *path, ta_cancel *cancel, ta_error *err)
+static int open_scan(scan_job *j, const char *path, ta_input *known, ta_cancel *cancel, ta_error *err)
 {
-    int r = ta_input_open(&j->in, path, cancel, err);
+    int r = ta_input_open_as(&j->in, path, 0, known, cancel, err);
     if (r < 0)
         return r;
     ta_input_select(j->in, 1ull << j->stream);
@@ -79,10 +86,10 @@ static int open_scan(scan_job *j, const char *path, ta_cancel *cancel, ta_error 
     return ta_decoder_open(&j->decoder, ta_input_context(j->in)->streams[j->stream], 1, err);
 }
 
-int ta_scan_file(const char *path, int stream, ta_cancel *cancel, ta_scan_report *report, ta_error *err)
+int ta_scan_file(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_scan_report *report, ta_error *err)
 {
     scan_job j = { .stream = stream };
-    int r = open_scan(&j, path, cancel, err);
+    int r = open_scan(&j, path, known, cancel, err);
     if (r >= 0)
         r = read_windows(&j, err);
     if (r >= 0)

@@ -17,6 +17,7 @@ struct ta_input {
     ta_io *io;
     AVFormatContext *ctx;
     ta_cancel *cancel;
+    ta_input *known; /* an earlier opening of the same input */
     uint64_t selected;
     bool jumps; /* the format may jump in time (MPEG) */
     int64_t offset_us;
@@ -41,7 +42,13 @@ static int fail_open(ta_input *in, int averror, ta_error *err)
     return ta_hint(err, "look at it with `ffprobe`; a capture that was cut off may need its own program's repair");
 }
 
-static int open_context(ta_input *in, ta_error *err)
+/* How long the first look at the streams is, and the second where the first found too little: a tape may begin with half
+ * a minute of picture before there is any sound. */
+static const struct probe {
+    int64_t bytes, us;
+} first_look = { 10 * 1000 * 1000, 3 * 1000000 }, long_look = { 200 * 1000 * 1000, 60 * 1000000 };
+
+static int open_context(ta_input *in, const struct probe *probe, ta_error *err)
 {
     AVDictionary *options = NULL;
     in->ctx = avformat_alloc_context();
@@ -50,7 +57,13 @@ static int open_context(ta_input *in, ta_error *err)
     in->ctx->pb = ta_io_context(in->io);
     in->ctx->flags |= AVFMT_FLAG_CUSTOM_IO;
     in->ctx->interrupt_callback = (AVIOInterruptCB){ interrupted, in->cancel };
-    in->ctx->probesize = 10 * 1000 * 1000;
+    in->ctx->probesize = probe->bytes;
+    in->ctx->max_analyze_duration = probe->us;
+    if (in->known) {
+        in->ctx->max_analyze_duration = AV_TIME_BASE / 2;
+        in->ctx->fps_probe_size = 0;
+        in->ctx->skip_estimate_duration_from_pts = 1;
+    }
     /* A playlist inside a file of a stranger must not open other files. */
     av_dict_set(&options, "protocol_whitelist", "none", 0);
     int r = avformat_open_input(&in->ctx, in->path, NULL, &options);
@@ -67,6 +80,29 @@ static bool plays(const AVStream *st)
            type == AVMEDIA_TYPE_AUDIO;
 }
 
+/* A stream without its parameters, or no sound at all where streams appear only as they come. */
+static bool knows_too_little(const ta_input *in)
+{
+    bool sound = false, unknown = false;
+    for (unsigned i = 0; i < in->ctx->nb_streams; i++) {
+        const AVCodecParameters *p = in->ctx->streams[i]->codecpar;
+        sound = sound || p->codec_type == AVMEDIA_TYPE_AUDIO;
+        unknown = unknown || (p->codec_type == AVMEDIA_TYPE_AUDIO && p->sample_rate == 0) ||
+                  (p->codec_type == AVMEDIA_TYPE_VIDEO && p->width == 0);
+    }
+    return unknown || (!sound && (in->ctx->ctx_flags & AVFMTCTX_NOHEADER));
+}
+
+static int probe(ta_input *in, ta_error *err)
+{
+    int r = open_context(in, &first_look, err);
+    if (r < 0 || in->known || !knows_too_little(in))
+        return r;
+    avformat_close_input(&in->ctx);
+    avio_seek(ta_io_context(in->io), 0, SEEK_SET);
+    return open_context(in, &long_look, err);
+}
+
 static int check_streams(ta_input *in, ta_error *err)
 {
     bool any = false;
@@ -79,7 +115,12 @@ static int check_streams(ta_input *in, ta_error *err)
     return 0;
 }
 
-int ta_input_open(ta_input **out, const char *path, ta_cancel *cancel, ta_error *err)
+int ta_input_open(ta_input **in, const char *path, ta_cancel *cancel, ta_error *err)
+{
+    return ta_input_open_as(in, path, 0, NULL, cancel, err);
+}
+
+int ta_input_open_as(ta_input **out, const char *path, unsigned how, ta_input *known, ta_cancel *cancel, ta_error *err)
 {
     char **paths = NULL;
     int count = 0;
@@ -90,14 +131,19 @@ int ta_input_open(ta_input **out, const char *path, ta_cancel *cancel, ta_error 
         return ta_no_memory(err);
     }
     in->cancel = cancel;
+    in->known = known;
     in->selected = UINT64_MAX;
     int r = ta_title_files(path, &paths, &count, err);
     if (r >= 0)
         r = ta_io_open(&in->io, paths, count, cancel, err);
     if (r >= 0 && ta_io_size(in->io) == 0)
         r = ta_fail(err, TA_ERR_DATA, "'%s' is empty (0 bytes)", path);
+    if (r >= 0 && (how & TA_OPEN_HASHED))
+        r = ta_io_hash(in->io, err);
+    if (r >= 0 && (how & TA_OPEN_MAPPED))
+        ta_io_map(in->io);
     if (r >= 0)
-        r = open_context(in, err);
+        r = probe(in, err);
     if (r >= 0)
         r = check_streams(in, err);
     if (r < 0) {
@@ -124,11 +170,6 @@ void ta_input_close(ta_input **pin)
 AVFormatContext *ta_input_context(ta_input *in)
 {
     return in->ctx;
-}
-
-int ta_input_hash(ta_input *in, ta_error *err)
-{
-    return ta_io_hash(in->io, err);
 }
 
 int ta_input_sha256(ta_input *in, char hex[65], ta_error *err)
@@ -228,6 +269,8 @@ int ta_input_video(ta_input *in)
 
 int64_t ta_input_start_us(ta_input *in)
 {
+    if (in->known)
+        return ta_input_start_us(in->known);
     int64_t start = AV_NOPTS_VALUE;
     for (unsigned i = 0; i < in->ctx->nb_streams; i++) {
         const AVStream *st = in->ctx->streams[i];
@@ -241,6 +284,8 @@ int64_t ta_input_start_us(ta_input *in)
 
 int64_t ta_input_duration_us(ta_input *in)
 {
+    if (in->known)
+        return ta_input_duration_us(in->known);
     return in->ctx->duration > 0 ? in->ctx->duration : -1;
 }
 

@@ -15,6 +15,8 @@ uint64_t ta_io_bytes(const ta_io *io);
 /* errno of the last failed read, 0 = none. */
 int ta_io_error(const ta_io *io);
 int ta_io_hash(ta_io *io, ta_error *err);
+/* Reads through maps of some megabytes from now on. */
+void ta_io_map(ta_io *io);
 int ta_io_sha256(ta_io *io, char hex[65], ta_error *err);
 
 /* The files that `path` stands for: itself, the longest title set of a DVD folder, or the VOBs that follow a first

@@ -2,12 +2,13 @@
  * reader goes from front to back, so that a whole pass over a tape gives its SHA-256 for nothing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "media/internal.h"
 
-enum { IO_BUFFER = 128 * 1024 };
+enum { IO_BUFFER = 64 * 1024, MAP_BYTES = 2 * 1024 * 1024 };
 
 typedef struct part {
     char *path;
@@ -23,6 +24,9 @@ struct ta_io {
     int error;
     ta_cancel *cancel;
     AVIOContext *avio;
+    bool mapped;
+    uint8_t *map; /* MAP_BYTES of the first part, from map_start */
+    int64_t map_start;
     ta_sha256 *hash;
     int64_t hashed; /* bytes from the front that the hash has seen */
 };
@@ -43,9 +47,37 @@ static int open_part(part *p, int64_t start, ta_error *err)
     return 0;
 }
 
+static void drop_map(ta_io *io)
+{
+    if (io->map)
+        munmap(io->map, MAP_BYTES);
+    io->map = NULL;
+}
+
+/* Copies from a map of the (only) part; the map moves on with the position. */
+static ssize_t read_map(ta_io *io, int64_t pos, uint8_t *buf, size_t size)
+{
+    int64_t start = pos / MAP_BYTES * MAP_BYTES;
+    if (pos >= io->size)
+        return 0;
+    if (!io->map || io->map_start != start) {
+        drop_map(io);
+        void *map = mmap(NULL, MAP_BYTES, PROT_READ, MAP_SHARED | MAP_POPULATE, io->parts[0].fd, start);
+        if (map == MAP_FAILED)
+            return -1;
+        io->map = map;
+        io->map_start = start;
+    }
+    size_t n = (size_t)TA_MIN((int64_t)size, TA_MIN(start + MAP_BYTES, io->size) - pos);
+    memcpy(buf, io->map + (pos - start), n);
+    return (ssize_t)n;
+}
+
 /* Reads at the position from the part that holds it. 0 at the end, -1 with errno. */
 static ssize_t read_at(ta_io *io, int64_t pos, uint8_t *buf, size_t size)
 {
+    if (io->mapped)
+        return read_map(io, pos, buf, size);
     for (int i = 0; i < io->count; i++) {
         part *p = &io->parts[i];
         if (pos < p->start || pos >= p->start + p->size)
@@ -174,7 +206,13 @@ void ta_io_close(ta_io **pio)
         av_freep(&io->avio->buffer);
     avio_context_free(&io->avio);
     ta_sha256_drop(&io->hash);
+    drop_map(io);
     ta_freep(pio);
+}
+
+void ta_io_map(ta_io *io)
+{
+    io->mapped = io->count == 1;
 }
 
 AVIOContext *ta_io_context(ta_io *io)

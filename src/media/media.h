@@ -69,10 +69,17 @@ typedef struct ta_input_stats {
 /* Opens and probes. TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_DATA (empty, wrong type, nothing playable), TA_ERR_IO.
  * `cancel` may be NULL and must outlive the input. */
 int ta_input_open(ta_input **in, const char *path, ta_cancel *cancel, ta_error *err);
+/* How else to open. */
+typedef enum ta_open_how {
+    TA_OPEN_HASHED = 1, /* hash what is read in order, for ta_input_sha256 */
+    TA_OPEN_MAPPED = 2  /* read through memory maps: for a file of our own that was just written and is still in memory;
+                         * an I/O error there ends the process, so never for a source */
+} ta_open_how;
+/* Opens the same input once more beside `known` (NULL: a first opening): what is known of the streams, the start and the
+ * duration is taken over, so little is probed again. `known` must outlive it. `how` is a sum of ta_open_how. */
+int ta_input_open_as(ta_input **in, const char *path, unsigned how, ta_input *known, ta_cancel *cancel, ta_error *err);
 void ta_input_close(ta_input **in);
 AVFormatContext *ta_input_context(ta_input *in);
-/* Hashes what is read from now on; call before the first ta_input_read where ta_input_sha256 will be wanted. */
-int ta_input_hash(ta_input *in, ta_error *err);
 /* Keeps only these streams (bit i of `mask` = stream i); the rest is parsed for time and dropped. */
 void ta_input_select(ta_input *in, uint64_t mask);
 /* The next packet, in file order. 1, 0 at the end (also of a truncated file), or an error. Packets keep their

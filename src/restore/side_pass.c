@@ -470,9 +470,7 @@ int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
     p->space.limit = ta_get_int(job->settings, TA_SET_temp_limit);
     r = p->space.folder ? 0 : ta_no_memory(err);
     if (r >= 0)
-        r = ta_input_open(&p->in, job->input, job->cancel, err);
-    if (r >= 0)
-        r = ta_input_hash(p->in, err);
+        r = ta_input_open_as(&p->in, job->input, TA_OPEN_HASHED, job->in, job->cancel, err);
     for (int i = 0; i < job->n_tracks && r >= 0; i++) {
         mask |= job->tracks[i].source < 64 ? 1ull << job->tracks[i].source : 0;
         r = open_track(p, i, err);

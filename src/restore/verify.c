@@ -176,11 +176,9 @@ static json_t *stream_facts(checker *c)
 }
 
 /* Opens, reads, decodes; the facts and the file's hash come out. */
-static int check_file(const char *path, ta_cancel *cancel, checker *c, json_t **facts, char sha[65], ta_error *err)
+static int check_file(const char *path, unsigned how, ta_cancel *cancel, checker *c, json_t **facts, char sha[65], ta_error *err)
 {
-    int r = ta_input_open(&c->in, path, cancel, err);
-    if (r >= 0)
-        r = ta_input_hash(c->in, err);
+    int r = ta_input_open_as(&c->in, path, how, NULL, cancel, err);
     if (r >= 0)
         r = open_checks(c, err);
     if (r >= 0)
@@ -232,7 +230,8 @@ int ta_verify_result(ta_job *job, const char *path, ta_error *err)
     checker *c = ta_alloc(sizeof *c);
     if (!c)
         return ta_no_memory(err);
-    int r = check_file(path, job->cancel, c, &facts, job->output_sha256, err);
+    /* just written, so still in memory: a map spares a second copy of it all */
+    int r = check_file(path, TA_OPEN_HASHED | TA_OPEN_MAPPED, job->cancel, c, &facts, job->output_sha256, err);
     if (r >= 0)
         r = expect_streams(job, c, err);
     if (r >= 0)
@@ -277,7 +276,7 @@ static int compare(const char *path, json_t *sidecar, ta_cancel *cancel, ta_buf 
     checker *c = ta_alloc(sizeof *c);
     if (!c)
         return ta_no_memory(err);
-    int r = check_file(path, cancel, c, &facts, sha, err);
+    int r = check_file(path, TA_OPEN_HASHED, cancel, c, &facts, sha, err);
     const json_t *out = json_object_get(sidecar, "output");
     const char *then = json_string_value(json_object_get(out, "sha256"));
     if (r >= 0) {

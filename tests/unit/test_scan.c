@@ -368,7 +368,7 @@ static void a_tape(void **state)
     if (!clip("tape_480i.mpg", path, sizeof path))
         skip();
     double before = cpu_seconds();
-    assert_int_equal(ta_scan_file(path, 0, NULL, &r, &err), 0);
+    assert_int_equal(ta_scan_file(path, NULL, 0, NULL, &r, &err), 0);
     double took = cpu_seconds() - before;
     print_message("%s; %.3f s of CPU\n", r.reason, took);
     assert_int_equal(r.scan, TA_SCAN_INTERLACED);
@@ -377,7 +377,7 @@ static void a_tape(void **state)
     assert_true(r.frames >= 60 && r.frames <= 130);
     for (int s = 0; s < 4; s++)
         assert_int_equal(r.crop[s], 0);
-    assert_int_equal(ta_scan_file("/nowhere/tape.mpg", 0, NULL, &r, &err), TA_ERR_NOINPUT);
+    assert_int_equal(ta_scan_file("/nowhere/tape.mpg", NULL, 0, NULL, &r, &err), TA_ERR_NOINPUT);
 }
 
 int main(void)
