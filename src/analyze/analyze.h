@@ -14,7 +14,7 @@ typedef struct ta_scan_report {
     int flagged_interlaced, flagged_tff, repeat_flags;
     int combed;                 /* frames that show combing */
     int tff_votes, bff_votes;   /* frames whose motion tells the field order */
-    bool vfr;                   /* frame durations vary */
+    bool vfr;                   /* frame durations vary, or are not what the header claims */
     int crop[4];                /* black borders: left, top, right, bottom; 0 where none is sure */
     char reason[256];           /* one sentence for people: why this decision */
 } ta_scan_report;

@@ -24,4 +24,7 @@ int ta_borders_add(ta_borders *b, const ta_luma *l, int frame_width, ta_error *e
 void ta_borders_result(const ta_borders *b, int crop[4]);
 void ta_borders_free(ta_borders *b);
 
+/* The usual time from a frame to the next, in the frames' time base; 0 when too few were seen. */
+int64_t ta_scan_meter_step(const ta_scan_meter *m);
+
 #endif

@@ -271,16 +271,23 @@ static int by_step(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+int64_t ta_scan_meter_step(const ta_scan_meter *m)
+{
+    int64_t sorted[MAX_FRAMES];
+    if (m->steps < 12)
+        return 0;
+    memcpy(sorted, m->step, (size_t)m->steps * sizeof *sorted);
+    qsort(sorted, (size_t)m->steps, sizeof *sorted, by_step);
+    return TA_MAX(sorted[m->steps / 2], 1);
+}
+
 /* Varying durations: more than a tenth of them unlike the median. */
 static bool varies(const ta_scan_meter *m)
 {
-    int64_t sorted[MAX_FRAMES];
+    int64_t usual = ta_scan_meter_step(m);
     int odd = 0;
-    if (m->steps < 12)
+    if (!usual)
         return false;
-    memcpy(sorted, m->step, (size_t)m->steps * sizeof *sorted);
-    qsort(sorted, (size_t)m->steps, sizeof *sorted, by_step);
-    int64_t usual = TA_MAX(sorted[m->steps / 2], 1);
     for (int i = 0; i < m->steps; i++)
         odd += llabs(m->step[i] - usual) * 4 > usual;
     return odd * 10 > m->steps;

@@ -1,4 +1,6 @@
 /* Measuring a file: a few windows of frames spread over it. */
+#include <stdlib.h>
+
 #include "analyze/internal.h"
 
 enum { WINDOWS = 5, WINDOW_FRAMES = 12 };
@@ -86,6 +88,18 @@ static int open_scan(scan_job *j, const char *path, ta_input *known, ta_cancel *
     return ta_decoder_open(&j->decoder, ta_input_context(j->in)->streams[j->stream], 1, err);
 }
 
+/* Headers may name a rate that the frames don't have. Then their own times are what counts. */
+static bool contradicts_header(const scan_job *j)
+{
+    ta_video_format v;
+    ta_input_video_format(j->in, j->stream, &v);
+    int64_t step = ta_scan_meter_step(j->meter);
+    if (!step || v.frame_rate.num <= 0)
+        return false;
+    int64_t claimed = av_rescale_q(1, av_inv_q(v.frame_rate), v.time_base);
+    return llabs(step - claimed) > 2 && llabs(step - claimed) * 20 > claimed;
+}
+
 int ta_scan_file(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_scan_report *report, ta_error *err)
 {
     scan_job j = { .stream = stream };
@@ -94,6 +108,8 @@ int ta_scan_file(const char *path, ta_input *known, int stream, ta_cancel *cance
         r = read_windows(&j, err);
     if (r >= 0)
         ta_scan_meter_result(j.meter, report);
+    if (r >= 0 && report->scan == TA_SCAN_PROGRESSIVE)
+        report->vfr |= contradicts_header(&j);
     if (r >= 0 && !report->frames) {
         ta_fail(err, TA_ERR_DATA, "'%s': not one picture could be decoded", path);
         r = ta_hint(err, "the video stream is empty or broken; try `ffprobe` on the file");

@@ -4,6 +4,9 @@
 #include "media/media.h"
 #include "media/sei.h"
 
+/* Frames on their way through the encoder. */
+enum { MAX_IN_FLIGHT = 512 };
+
 struct ta_encoder {
     AVCodecContext *ctx;
     AVRational in_base, out_base;
@@ -12,6 +15,11 @@ struct ta_encoder {
     int64_t last;      /* last pts sent, in the encoder's time base */
     ta_sei_list sei;
     bool draining, ended;
+    /* Where times vary: how long each frame is shown. Encoders forget it, and without it the last one has no end. */
+    struct {
+        int64_t pts, duration;
+    } sent[MAX_IN_FLIGHT];
+    unsigned n_sent;
 };
 
 static bool is_params_encoder(const char *name, const char **option)
@@ -256,6 +264,23 @@ void ta_encoder_close(ta_encoder **e)
     ta_freep(e);
 }
 
+static void remember_duration(ta_encoder *e, const AVFrame *f, int64_t before)
+{
+    int64_t step = before != INT64_MIN ? f->pts - before : 0;
+    int64_t duration = f->pkt_duration > 0 ? f->pkt_duration : step;
+    e->sent[e->n_sent].pts = f->pts;
+    e->sent[e->n_sent].duration = duration;
+    e->n_sent = (e->n_sent + 1) % MAX_IN_FLIGHT;
+}
+
+static int64_t duration_of(const ta_encoder *e, int64_t pts)
+{
+    for (int i = 0; i < MAX_IN_FLIGHT; i++)
+        if (e->sent[i].pts == pts && e->sent[i].duration > 0)
+            return e->sent[i].duration;
+    return 0;
+}
+
 /* The encoder wants times that rise; two frames on one place keep the first. */
 static bool place_frame(ta_encoder *e, AVFrame *f)
 {
@@ -287,6 +312,8 @@ int ta_encoder_send(ta_encoder *e, AVFrame *frame, ta_error *err)
             frame->pts = pts;
         return TA_RECEIVE_FIRST;
     }
+    if (r >= 0 && video && !e->constant)
+        remember_duration(e, frame, before);
     if (r >= 0 && video)
         return ta_sei_take(&e->sei, e->ctx->codec_id, frame, frame->pts, err);
     if (r < 0 && r != AVERROR_EOF)
@@ -319,6 +346,8 @@ int ta_encoder_receive(ta_encoder *e, AVPacket *pkt, ta_error *err)
     pkt->dts = absolute(e, pkt->dts);
     if (e->constant)
         pkt->duration = av_rescale_q(1, e->ctx->time_base, e->out_base);
+    else if (e->ctx->codec_type == AVMEDIA_TYPE_VIDEO && pkt->duration <= 0)
+        pkt->duration = duration_of(e, pkt->pts);
     return 1;
 }
 

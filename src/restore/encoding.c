@@ -57,6 +57,12 @@ enum AVPixelFormat ta_job_plan_pix_fmt(ta_job *job, ta_error *err)
     return fmt;
 }
 
+/* Do the finished frames have times of their own, off the grid of any constant rate? */
+static bool times_vary(const ta_job *job)
+{
+    return job->source.vfr || ta_get_bool(job->settings, TA_SET_vfr);
+}
+
 int ta_job_plan_encoding(ta_job *job, ta_error *err)
 {
     const ta_settings *s = job->settings;
@@ -80,7 +86,7 @@ int ta_job_plan_encoding(ta_job *job, ta_error *err)
         .options = options.data,
         .crf = lossless ? -1 : (int)ta_get_int(s, TA_SET_crf),
         .threads = (int)ta_get_int(s, TA_SET_encoder_threads),
-        .frame_rate = job->source.vfr ? (AVRational){ 0, 1 } : job->link_out.video.frame_rate,
+        .frame_rate = times_vary(job) ? (AVRational){ 0, 1 } : job->link_out.video.frame_rate,
         .usual_rate = job->source.video.frame_rate,
         .time_base = job->link_out.video.time_base,
         .global_header = job->container->global_header,

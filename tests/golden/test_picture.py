@@ -1,0 +1,268 @@
+# Each classical setting does what a hand-written ffmpeg command does: the same framemd5, with FFV1 output.
+#
+# The commands are written from the settings' descriptions and libavfilter's documentation. Where ours differs by design
+# the row says why, and how near the two must be (PSNR of all planes, dB):
+#
+#   colour_balance, levels  to RGB and back with accurate rounding and full chroma; ffmpeg converts with its default       45
+#   lut                     the same, and the table is applied with tetrahedral interpolation in both                      45
+#   hd_matrix               SD to HD: the matrix is converted exactly (vf_colorspace) before the scale, ffmpeg's scale
+#                           does both at once in 8 bits of RGB                                                             40
+#   eq_10_bit               libavfilter's eq has 8 bits only; ours keeps 10                                                44
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
+import harness as h  # noqa: E402
+import make  # noqa: E402
+import measure as m  # noqa: E402
+from make import Clip  # noqa: E402
+
+# Nothing but what the row sets: no size, no sharpening; the source's sample aspect.
+BARE = ("--preset", "clean", "--resolution", "source", "--sharpen", "off", "--no-square-pixels", *h.EXACT)
+
+
+@make.once
+def source(kind):
+    """tff and bff: interlaced; film: progressive; tele: 3:2 pull-down; deep: 10 bit. FFV1 4:2:0 with all colour tags."""
+    clip = {"tff": Clip(count=12), "bff": Clip(576, order="bff", count=10), "tele": Clip(count=30, telecine=True)}.get(
+        kind, Clip(order="progressive", count=12))
+    fmt = "yuv420p10le" if kind == "deep" else "yuv422p" if kind == "wide_chroma" else "yuv420p"
+    hd = ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv"]
+    return make.encoded(clip, "mkv", "-vf", f"scale=interl={int(kind in ('tff', 'bff', 'tele'))},format={fmt},noise=alls=6:"
+                        "all_seed=5", *(hd if kind == "hd" else []), "-c:v", "ffv1", "-an",
+                        name=kind, colours=kind != "hd")
+
+
+def by_hand(path, filters, fmt):
+    """What ffmpeg makes of it: raw pictures."""
+    out = make.path("hand.mkv")
+    make.ffmpeg("-i", path, "-vf", filters, "-pix_fmt", fmt, "-fps_mode", "passthrough", "-c:v", "ffv1", out)
+    return out
+
+
+def psnr(a, b):
+    done = h.subprocess.run(["ffmpeg", "-nostdin", "-hide_banner", "-i", a, "-i", b, "-lavfi", "[0:v]settb=1/1000,setpts=N[a];"
+                             "[1:v]settb=1/1000,setpts=N[b];[a][b]psnr", "-f", "null", "-"], capture_output=True, check=True)
+    value = re.search(r"average:(\S+)", done.stderr.decode())[1]
+    return float(value)
+
+
+class Golden(h.Case):
+    def check(self, kind, flags, filters, at_least=None):
+        path = source(kind)
+        run = h.restore(path, *BARE, *flags)
+        fmt = run.stream("video")["pix_fmt"]
+        hand = by_hand(path, filters, fmt)
+        self.assertEqual(fmt, m.stream(path, "video")["pix_fmt"])
+        if at_least is None:
+            faults = m.framemd5_differences(m.framemd5(run.output), m.framemd5(hand))
+            if faults:
+                self.fail(f"{faults[:3]} of {len(m.framemd5(hand))}, PSNR {psnr(run.output, hand)} dB\n{filters}\n"
+                          f"{run.text()}\n{[s['does'] for s in run.sidecar['stages']]}")
+        else:
+            self.assertEqual(len(m.framemd5(run.output)), len(m.framemd5(hand)))
+            self.assertGreaterEqual(psnr(run.output, hand), at_least, run.text())
+        # A filter that changes nothing proves nothing.
+        if filters != "null":
+            self.assertNotEqual(m.framemd5(run.output), m.framemd5(path))
+
+    def rows(self, rows):
+        for name, kind, flags, filters, *more in rows:
+            with self.subTest(name):
+                self.check(kind, flags.split(), filters, *more)
+
+    def test_nothing(self):
+        self.check("film", ("--deinterlace", "off"), "null")
+
+    def test_deinterlacers(self):
+        rows = []
+        for name in ("yadif", "bwdif"):
+            for order, parity in (("tff", "tff"), ("bff", "bff")):
+                for rate, mode in (("double", "send_field"), ("single", "send_frame")):
+                    rows.append((f"{name} {order} {rate}", order, f"--deinterlace {name} --deinterlace-frames all "
+                                 f"--field-rate {rate}", f"{name}=mode={mode}:parity={parity}:deint=all"))
+        for name, more in (("w3fdif", "filter=complex:"), ("estdif", "")):
+            for order in ("tff", "bff"):
+                for rate, mode in (("double", "field"), ("single", "frame")):
+                    rows.append((f"{name} {order} {rate}", order, f"--deinterlace {name} --deinterlace-frames all "
+                                 f"--field-rate {rate}", f"{name}={more}mode={mode}:parity={order}:deint=all"))
+        self.rows(rows)
+
+    def test_ivtc(self):
+        self.check("tele", ("--ivtc", "on"), "fieldmatch=order=tff:combmatch=full,yadif=parity=tff:deint=interlaced,decimate")
+        self.check("tele", ("--ivtc", "on", "--deinterlace", "bwdif"),
+                   "fieldmatch=order=tff:combmatch=full,bwdif=mode=send_frame:parity=tff:deint=interlaced,decimate")
+
+    def test_denoisers(self):
+        self.rows([(f"hqdn3d {numbers}", "film", f"--denoise hqdn3d --denoise-strength {strength}", f"hqdn3d={numbers}")
+                   for strength, numbers in (("4:3:6:4.5", "4:3:6:4.5"), ("2:1:2:3", "2:1:2:3"), ("light", "1:1:2:2"),
+                                             ("standard", "4:3:6:4.5"), ("heavy", "8:6:12:9"), ("severe", "10:8:15:12"),
+                                             ("3", "3"))])
+        self.rows([("hqdn3d 10 bit", "deep", "--denoise hqdn3d --denoise-strength 4:3:6:4.5", "hqdn3d=4:3:6:4.5")])
+        self.rows([("atadenoise", "film", "--denoise atadenoise --denoise-strength 0.02:0.04:0.02:0.04:0.02:0.04:9",
+                    "atadenoise=0.02:0.04:0.02:0.04:0.02:0.04:9"),
+                   ("nlmeans", "film", "--denoise nlmeans --denoise-strength 3:7:5:9:7", "nlmeans=3:7:5:9:7")])
+
+    def test_named_strengths_grow(self):
+        """What is taken away grows from name to name, for each denoiser."""
+        for name in ("atadenoise", "nlmeans", "hqdn3d"):
+            kept = [psnr(h.restore(source("film"), *BARE, "--denoise", name, "--denoise-strength", strength).output,
+                         source("film")) for strength in ("light", "standard", "strong", "heavy", "severe")]
+            with self.subTest(name):
+                self.assertEqual(kept, sorted(kept, reverse=True))
+                self.assertGreater(kept[0] - kept[-1], 2)
+
+    def test_cleaning(self):
+        self.rows([("deblock weak", "film", "--deblock weak", "deblock=filter=weak:block=8"),
+                   ("deblock strong", "film", "--deblock strong", "deblock=filter=strong:block=8"),
+                   ("deband", "film", "--deband standard", "deband"),
+                   ("dedot", "film", "--dedot", "dedot")])
+
+    def test_colour(self):
+        self.rows([("eq", "film", "--contrast 1.1 --brightness 0.05 --saturation 1.05",
+                    "eq=contrast=1.1:brightness=0.05:saturation=1.05"),
+                   ("saturation", "film", "--saturation 1.15", "eq=saturation=1.15"),
+                   ("gamma", "film", "--gamma 1.2", "eq=gamma=1.2"),
+                   ("eq_10_bit", "deep", "--contrast 1.1 --brightness 0.05 --saturation 1.05",
+                    "format=yuv420p,eq=contrast=1.1:brightness=0.05:saturation=1.05", 44),
+                   ("colour_balance", "film", "--colour-balance rs=0.1:bs=-0.1", "colorbalance=rs=0.1:bs=-0.1", 45),
+                   ("levels", "film", "--levels 16:235:0:255", "colorlevels=rimin=16/255:gimin=16/255:bimin=16/255:rimax="
+                    "235/255:gimax=235/255:bimax=235/255", 45)])
+
+    def test_lut(self):
+        cube = make.path("warm.cube")
+        with open(cube, "w", encoding="utf-8") as file:
+            file.write("LUT_3D_SIZE 5\n")
+            for b in range(5):
+                for g in range(5):
+                    for r in range(5):
+                        file.write(f"{(r / 4) ** 0.9:.6f} {g / 4:.6f} {b / 4 * 0.9:.6f}\n")
+        self.check("film", ("--lut", cube), f"lut3d=file={cube}:interp=tetrahedral", 45)
+        self.check("film", ("--lut", cube, "--lut-strength", "0"), "null")
+
+    def test_geometry(self):
+        self.rows([("crop", "film", "--crop 8:4:16:12", "crop=696:464:8:4"),
+                   ("head switching", "film", "--head-switching 8", "crop=720:472:0:0"),
+                   ("chroma shift", "film", "--chroma-shift-x 4 --chroma-shift-y -2", "chromashift=cbh=2:crh=2:cbv=-1:crv=-1"),
+                   ("chroma shift interlaced", "tff", "--deinterlace off --chroma-shift-x -6", "chromashift=cbh=-3:crh=-3")])
+
+    def test_scale(self):
+        rows = [(f"{kernel} {size}", "film", f"--resolution {size.replace(':', 'x')} --scaler {kernel}",
+                 f"scale={size}:flags={kernel}")
+                for kernel in ("lanczos", "bicubic", "bilinear", "spline", "neighbor")
+                for size in ("640:360", "1000:600")]
+        rows.append(("720 lines, HD already", "hd", "--resolution 1080x720", "scale=1080:720:flags=lanczos"))
+        rows.append(("hd_matrix", "film", "--resolution 1440x1080", "scale=1440:1080:flags=lanczos+accurate_rnd+"
+                     "full_chroma_int:in_color_matrix=smpte170m:out_color_matrix=bt709", 40))
+        self.rows(rows)
+
+    def test_sharpening(self):
+        self.rows([("cas 0.4", "film", "--sharpen cas --sharpen-strength 0.4", "cas=strength=0.4"),
+                   ("cas 1", "film", "--sharpen cas --sharpen-strength 1", "cas=strength=1"),
+                   ("unsharp 0.5", "film", "--sharpen unsharp --sharpen-strength 0.5", "unsharp=5:5:1:5:5:0"),
+                   ("10 bit cas", "deep", "--sharpen cas --sharpen-strength 0.4", "cas=strength=0.4")])
+
+    def test_all_in_the_right_order(self):
+        self.check("tff", "--deinterlace bwdif --deinterlace-frames all --chroma-shift-x 2 --crop 8:0:8:8 --deblock weak "
+                   "--denoise hqdn3d --denoise-strength 4:3:6:4.5 --deband standard --saturation 1.1 --resolution 704x360 "
+                   "--scaler bicubic --sharpen cas --sharpen-strength 0.3".split(),
+                   "chromashift=cbh=1:crh=1,bwdif=mode=send_field:parity=tff:deint=all,crop=704:472:8:0,"
+                   "deblock=filter=weak:block=8,hqdn3d=4:3:6:4.5,deband,eq=saturation=1.1,scale=704:360:flags=bicubic,"
+                   "cas=strength=0.3")
+
+
+class Presets(h.Case):
+    """The presets, from the description of each; without the look-up table, and at the source's size, exactly."""
+    HAND = {
+        "vhs": ("tff", "bwdif=deint=all", "hqdn3d=3:2:3:2", "eq=contrast=1.1:brightness=0.05:saturation=1.05",
+                "cas=strength=0.4"),
+        "dvd": ("tff", "bwdif=deint=all", "hqdn3d=2:1:2:1", "cas=strength=0.3"),
+        "clean": ("film", "cas=strength=0.15"),
+        "vhs_standard": ("tff", "bwdif=deint=all", "hqdn3d=4:3:6:4.5", "eq=saturation=1.1", "cas=strength=0.4"),
+        "vhs_clean": ("tff", "bwdif=deint=all", "hqdn3d=2:1:2:3", "eq=saturation=1.05", "cas=strength=0.3"),
+        "vhs_heavy": ("tff", "bwdif=deint=all", "crop=iw:ih-8:0:0", "hqdn3d=8:6:12:9",
+                      "eq=saturation=1.15:brightness=0.02", "cas=strength=0.5"),
+        "dvd_interlaced": ("tff", "bwdif=deint=all", "hqdn3d=2:1:2:3", "cas=strength=0.3"),
+        "dvd_progressive": ("film", "hqdn3d=1:1:2:2", "cas=strength=0.25"),
+        "youtube_old": ("film", "deblock=filter=weak:block=8", "hqdn3d=3:2:4:3", "cas=strength=0.4"),
+        "animation": ("film", "hqdn3d=1:1:2:2", "cas=strength=0.2"),
+        "broadcast_1080i": ("tff", "bwdif=deint=all", "hqdn3d=1:1:2:2", "cas=strength=0.2"),
+        "webcam": ("film", "hqdn3d=4:3:4:3", None),
+    }
+
+    def test_exactly(self):
+        for name, (kind, *filters) in self.HAND.items():
+            with self.subTest(name):
+                run = h.restore(source(kind), "--preset", name, "--lut", "none", "--resolution", "source",
+                                "--no-square-pixels", *h.EXACT, *(["--sharpen", "off"] if None in filters else []))
+                hand = by_hand(source(kind), ",".join(f for f in filters if f), run.stream("video")["pix_fmt"])
+                self.assertEqual(m.framemd5_differences(m.framemd5(run.output), m.framemd5(hand)), [],
+                                 f"PSNR {psnr(run.output, hand)}\n{run.text()}\n{run.sidecar['stages']}")
+
+    def test_as_they_are(self):
+        """At their own size and encoder, with the look: within a few dB of the hand-written chain."""
+        for name in ("vhs_standard", "vhs", "dvd", "clean"):
+            with self.subTest(name):
+                kind, *filters = self.HAND[name]
+                run = h.restore(source(kind), "--preset", name, "--encoder-preset", "ultrafast")
+                video = run.stream("video")
+                self.assertEqual((video["codec_name"], video["width"], video["height"]), ("h264", 1440, 1080))
+                scale = "crop=704:480:8:0,scale=1440:1080:flags=lanczos:out_color_matrix=bt709"
+                hand = by_hand(source(kind), ",".join([*filters[:-1], scale, filters[-1]]), "yuv420p")
+                # The look of vhs_standard changes colours on purpose: 25 dB.
+                self.assertGreater(psnr(run.output, hand), 25 if name == "vhs_standard" else 34, run.text())
+                self.assert_tags(run, "smpte170m", "bt709", "bt709")
+
+    def test_every_preset_runs(self):
+        listed = [n[:-5] for n in os.listdir(os.path.join(h.ROOT, "presets")) if n.endswith(".yaml")]
+        self.assertGreater(len(listed), 12)
+        for name in listed:
+            with self.subTest(name):
+                if name == "auto":
+                    h.restore(source("film"), "--preset", name, expect=69)
+                    continue
+                quick = () if name in ("archive",) else ("--encoder-preset", "ultrafast", "--resolution", "source")
+                self.assertEqual(h.restore(source("tff"), "--preset", name, *quick).code, 0)
+
+
+class Archive(h.Case):
+    def test_pixels_and_flags_stay(self):
+        for kind in ("tff", "bff", "film", "deep", "wide_chroma"):
+            with self.subTest(kind):
+                path = source(kind)
+                run = h.restore(path, "--preset", "archive")
+                self.assertEqual(m.framemd5_differences(m.framemd5(run.output), m.framemd5(path)), [])
+                ours, theirs = run.stream("video"), m.stream(path, "video")
+                for key in ("codec_name", "width", "height", "sample_aspect_ratio", "pix_fmt", "r_frame_rate", "color_range",
+                            "color_space", "color_primaries", "color_transfer"):
+                    self.assertEqual(ours.get(key), theirs.get(key), key)
+                if kind in ("tff", "bff"):
+                    self.assertIn(ours.get("field_order"), {"tff": ("tt", "tb"), "bff": ("bb", "bt")}[kind])
+                    order = m.field_order(run.output, m.geometry(run.output, Clip(576).lines if kind == "bff" else 480))
+                    self.assertEqual(order, kind)
+
+    def test_odd_size_and_sound(self):
+        clip = Clip(order="progressive", count=15)
+        path = make.encoded(clip, "mkv", "-vf", "scale=351:239,setsar=7/5", "-pix_fmt", "yuv444p", "-c:v", "ffv1", "-c:a",
+                            "copy")
+        run = h.restore(path, "--preset", "archive")
+        self.assertEqual(m.framemd5_differences(m.framemd5(run.output), m.framemd5(path)), [])
+        self.assertEqual(run.stream("video")["sample_aspect_ratio"], "7:5")
+        self.assertEqual(run.stream("audio")["codec_name"], "flac")
+        self.assertEqual(float(abs(m.sound(run.output).samples - m.sound(path).samples).max()), 0)
+
+    def test_mpeg2_and_dv_tapes(self):
+        clip = Clip(count=20)
+        dv = make.encoded(Clip(count=20, order="bff"), "dv", "-vf", "scale=interl=1,format=yuv411p", "-c:v", "dvvideo",
+                          "-c:a", "pcm_s16le", "-ar", 48000, "-s", "720x480", colours=False)
+        for path in (make.mpeg_ps(clip), dv):
+            run = h.restore(path, "--preset", "archive")
+            self.assertEqual(m.framemd5_differences(m.framemd5(run.output), m.framemd5(path)), [])
+            self.assertEqual(run.stream("video")["pix_fmt"], m.stream(path, "video")["pix_fmt"])
+            self.assertEqual(m.sar(run.output), m.sar(path))
+            self.assertEqual(m.field_order(run.output), m.field_order(path))
+
+
+if __name__ == "__main__":
+    h.main()
