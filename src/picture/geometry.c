@@ -98,5 +98,6 @@ int ta_plan_crop(ta_plan *p)
              c[TOP]);
     p->now.width = width;
     p->now.height = height;
-    return ta_plan_filter(p, &(ta_step){ "crop" }, filter);
+    /* Takes every format, and can't be tried on a small picture. */
+    return ta_plan_add(p, &(ta_step){ "crop" }, ta_stage_new(&ta_filter_stage, "crop", filter));
 }

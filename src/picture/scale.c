@@ -226,7 +226,7 @@ int ta_plan_scale(ta_plan *p)
         snprintf(filter, sizeof filter, "crop=%d:%d:0:0:exact=1", width, height);
         p->now.width = width;
         p->now.height = height;
-        return ta_plan_filter(p, &(ta_step){ "even size" }, filter);
+        return ta_plan_add(p, &(ta_step){ "even size" }, ta_stage_new(&ta_filter_stage, "even size", filter));
     }
     if (p->interlaced && height != p->now.height)
         ta_plan_note(p, "the picture is scaled field by field, as it isn't deinterlaced");
