@@ -55,12 +55,20 @@ class Clip:
         return Fraction(16 if self.wide else 4, 9 if self.wide else 3) * self.lines / 720
 
     def raw(self):
-        lit = scene.flash_frames(self.count, self.flash_period)
         for i, (top, bottom) in enumerate(self.pairs()):
-            yield scene.weave(top, bottom, self.lines, self.wide, i in lit)
+            carriers = (top, bottom) if self.telecine else (i, i)
+            yield scene.weave(top, bottom, self.lines, self.wide, [scene.lit(n, self.flash_period) for n in carriers])
+
+    def flashes(self):
+        """Times (seconds) at which flashes begin."""
+        if not self.telecine:
+            return [f / float(self.fps) for f in range(self.count) if scene.lit(f, self.flash_period)]
+        fields = [n for pair in self.pairs() for n in pair]
+        return [i / float(2 * self.fps) for i, n in enumerate(fields) if scene.lit(n, self.flash_period) and
+                (not i or fields[i - 1] != n)]
 
     def sound(self):
-        times = [f / float(self.fps) for f in sorted(scene.flash_frames(self.count, self.flash_period))]
+        times = self.flashes()
         return scene.beeps(float(self.seconds), times, self.channels, tones=self.tones)
 
 

@@ -88,12 +88,12 @@ def moment(n, lines, wide, flash):
     return draw(n, lines, wide, flash)
 
 
-def weave(top, bottom, lines=480, wide=False, flash=False):
-    """A frame as bytes (yuv422p): even lines of moment `top`, odd lines of moment `bottom`."""
-    first = moment(top, lines, wide, flash)
+def weave(top, bottom, lines=480, wide=False, flash=(False, False)):
+    """A frame as bytes (yuv422p): even lines of moment `top`, odd lines of moment `bottom`; `flash` for each."""
+    first = moment(top, lines, wide, flash[0])
     if top == bottom:
         return b"".join(p.tobytes() for p in first)
-    second = moment(bottom, lines, wide, flash)
+    second = moment(bottom, lines, wide, flash[1])
     out = []
     for a, b in zip(first, second):
         plane = a.copy()
@@ -119,8 +119,9 @@ def telecined(count):
     return [(fields[2 * i], fields[2 * i + 1]) for i in range(count)]
 
 
-def flash_frames(count, period):
-    return {f for f in range(count) if f % period == period // 2}
+def lit(n, period):
+    """Does the n-th frame (or film frame) carry the flash?"""
+    return n % period == period // 2
 
 
 def beeps(seconds, times, channels=2, level=0.25, hum=0.002, tones=(), rate=RATE):
