@@ -1,11 +1,12 @@
-# tests/tsan.supp names third-party libraries only, each line with its reason: our own races are never hidden.
+# tests/tsan.supp and lsan.supp name third-party libraries only, each line with its reason: our own races and leaks are
+# never hidden.
 import re
 import sys
 import unittest
 
 import tree
 
-KINDS = ("race", "race_top", "mutex", "signal", "deadlock", "thread", "called_from_lib")
+KINDS = ("leak", "race", "race_top", "mutex", "signal", "deadlock", "thread", "called_from_lib")
 
 
 def faults(text, own):
@@ -40,9 +41,10 @@ def own_names():
 
 
 class Suppressions(unittest.TestCase):
-    def test_the_file(self):
-        found = faults(tree.text("tests/tsan.supp"), own_names())
-        self.assertEqual([], found, "\n".join(found))
+    def test_the_files(self):
+        for path in ("tests/tsan.supp", "tests/lsan.supp"):
+            found = faults(tree.text(path), own_names())
+            self.assertEqual([], found, path + "\n" + "\n".join(found))
 
     def test_ours_is_noticed(self):
         own = {"src/base/queue.c", "ta_queue_push", "worker"}
