@@ -2,6 +2,7 @@
  * loudness is measured, keeps the packets of copied streams, and hashes the source on the way. The sound is finished
  * before it is encoded, so one gain can be right for the whole track. */
 #include <libswresample/swresample.h>
+#include <malloc.h>
 #include <math.h>
 
 #include "restore/internal.h"
@@ -66,7 +67,7 @@ static int start_chain(side_track *s, const AVFrame *f, ta_error *err)
         return r;
     s->t->target.format = out.audio;
     r = ta_loudness_meter_new(&s->before, &s->format, err);
-    if (r >= 0)
+    if (r >= 0 && s->t->chain.count > 0) /* else it is the same sound */
         r = ta_loudness_meter_new(&s->after, &out.audio, err);
     s->configured = true;
     return r;
@@ -384,7 +385,7 @@ static int finish_track(side_pass *p, side_track *s, ta_error *err)
     }
     r = ta_loudness_meter_result(s->before, &t->before, err);
     if (r >= 0)
-        r = ta_loudness_meter_result(s->after, &t->after, err);
+        r = ta_loudness_meter_result(s->after ? s->after : s->before, &t->after, err);
     if (r < 0)
         return r;
     t->start = av_rescale(t->start, t->target.format.sample_rate, s->format.sample_rate);
@@ -401,6 +402,23 @@ static void shift_track(ta_job *job, ta_track *t)
     t->start = llrint((double)t->start * stretch + samples) - t->target.hidden_delay;
 }
 
+/* Everything but the spools; the rest of the job needs the memory. */
+static void let_go(side_pass *p)
+{
+    for (int i = 0; i < TA_MAX_TRACKS; i++) {
+        side_track *s = &p->tracks[i];
+        ta_decoder_close(&s->decoder);
+        ta_loudness_meter_free(&s->before);
+        ta_loudness_meter_free(&s->after);
+        ta_channel_meter_free(&s->channels);
+        swr_free(&s->swr);
+        if (s->t)
+            ta_chain_free(&s->t->chain);
+    }
+    ta_input_close(&p->in);
+    malloc_trim(0);
+}
+
 static int side_main(void *opaque, ta_error *err)
 {
     side_pass *p = opaque;
@@ -413,20 +431,14 @@ static int side_main(void *opaque, ta_error *err)
     if (r >= 0)
         r = ta_input_sha256(p->in, p->job->source_sha256, err);
     ta_input_get_stats(p->in, &p->job->input_stats);
+    let_go(p);
     return r;
 }
 
 static void free_side(void *opaque)
 {
     side_pass *p = opaque;
-    for (int i = 0; i < TA_MAX_TRACKS; i++) {
-        ta_decoder_close(&p->tracks[i].decoder);
-        ta_loudness_meter_free(&p->tracks[i].before);
-        ta_loudness_meter_free(&p->tracks[i].after);
-        ta_channel_meter_free(&p->tracks[i].channels);
-        swr_free(&p->tracks[i].swr);
-    }
-    ta_input_close(&p->in);
+    let_go(p);
     ta_free(p->space.folder);
     ta_free(p);
 }
