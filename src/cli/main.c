@@ -1,6 +1,7 @@
 /* The program: finds the verb, runs it, prints what went wrong, and ends with the exit code for it. */
 #include "cli/cli.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,8 @@ int main(int argc, char **argv)
 {
     ta_error err;
     ta_error_clear(&err);
+    /* the many threads of a flow allocate little: a heap for each would only hold memory back */
+    mallopt(M_ARENA_MAX, 2);
     setenv("SVT_LOG", "1", 0); /* SVT-AV1 prints to stderr by itself otherwise; 1 leaves errors */
     int status = run(argc, argv, &err);
     if (status < 0)

@@ -4,7 +4,7 @@
 #include "restore/internal.h"
 
 /* Bounds of the edges: enough to keep both neighbours busy, little enough that HD frames stay cheap. */
-enum { FRAMES = 2, PACKETS = 32 };
+enum { FRAMES = 1, PACKETS = 12 };
 static const size_t frame_bytes = 64u << 20, packet_bytes = 8u << 20;
 /* What the muxer may hold back while the sound is still being measured. */
 static const size_t mux_bytes = 64u << 20;
@@ -376,6 +376,9 @@ static double stage_cost(const ta_stage *st)
     return 0.05 * pixels;
 }
 
+/* Light chains (nanoseconds a pixel) are one thread's work beside an encoder that keeps all CPUs busy. */
+static const double light_chain = 10;
+
 /* Neighbours share a thread until it has its part of the work: as many threads as there are CPUs, as each more costs
  * frames in flight. The one place where this is decided. */
 static int stages_in_group(const ta_chain *c, int first, double part)
@@ -398,7 +401,9 @@ static int add_stages(video_nodes *v, ta_error *err)
     double total = 0;
     for (int i = 0; i < job->chain.count; i++)
         total += stage_cost(job->chain.stages[i]);
-    double part = total / TA_MAX(ta_cpu_count(), 2);
+    double pixels = (double)job->link_out.video.width * job->link_out.video.height;
+    int threads = total < light_chain * pixels ? 1 : TA_MAX(ta_cpu_count(), 2);
+    double part = total / threads;
     for (int i = 0, n; i < job->chain.count; i += n) {
         n = stages_in_group(&job->chain, i, part);
         ta_edge *to = ta_flow_frames(job->flow, FRAMES, frame_bytes);
@@ -409,6 +414,18 @@ static int add_stages(video_nodes *v, ta_error *err)
     }
     v->finished = from;
     return 0;
+}
+
+/* SD tape formats decode in a twentieth of what the encoder takes: one thread, and no frames held by others. */
+static int decoder_threads(const ta_job *job, const AVStream *st)
+{
+    int asked = (int)ta_get_int(job->settings, TA_SET_threads);
+    enum AVCodecID id = st->codecpar->codec_id;
+    bool light = id == AV_CODEC_ID_MPEG2VIDEO || id == AV_CODEC_ID_MPEG1VIDEO || id == AV_CODEC_ID_DVVIDEO ||
+                 id == AV_CODEC_ID_MJPEG;
+    if (asked)
+        return asked;
+    return light && st->codecpar->width * st->codecpar->height <= 720 * 576 ? 1 : TA_MIN(ta_cpu_count(), 8);
 }
 
 int ta_video_nodes(ta_job *job, ta_edge **packets, ta_error *err)
@@ -427,9 +444,8 @@ int ta_video_nodes(ta_job *job, ta_edge **packets, ta_error *err)
     if (!v->packets || !v->frames || !v->encoded)
         return ta_no_memory(err);
     ta_input_select(job->in, 1ull << job->video);
-    int threads = (int)ta_get_int(job->settings, TA_SET_threads);
     const AVStream *st = ta_input_context(job->in)->streams[job->video];
-    r = ta_decoder_open(&v->decoder, st, threads ? threads : TA_MIN(ta_cpu_count(), 8), err);
+    r = ta_decoder_open(&v->decoder, st, decoder_threads(job, st), err);
     if (r >= 0)
         r = ta_flow_add(job->flow, "demux", demux_video, v, NULL, 0, &v->packets, 1, err);
     if (r >= 0)
