@@ -1,0 +1,10 @@
+# All fault tests, at length: `make faults`. `make test` runs the same ones with fewer kills.
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+environment = {**os.environ, "TERMINALAI_TEST_KILLS": os.environ.get("TERMINALAI_TEST_KILLS", "60")}
+codes = [subprocess.run([sys.executable, os.path.join(HERE, f"test_{name}.py")], env=environment, check=False).returncode
+         for name in ("input", "output", "kill")]
+sys.exit(max(codes))
