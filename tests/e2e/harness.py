@@ -214,7 +214,8 @@ class Case(unittest.TestCase):
         begin, end, count = m.video_span(run.output)
         frame = frame or (end - begin) / count
         self.assertNear(end - begin, seconds, frame * 1.01 + 1e-3, f"duration of the {what}\n{run.text()}")
-        self.assertNear(float(run.probe["format"]["duration"]), seconds, frame * 1.01 + 0.06, "the container's duration")
+        self.assertNear(float(run.probe["format"]["duration"]), seconds, frame * 1.01 + 0.06,
+                        "the container's duration")
 
     def assert_numbers(self, run, want, geo=None, filters=""):
         """The pictures show exactly these numbers, in this order."""
@@ -241,7 +242,8 @@ class Case(unittest.TestCase):
         rate = Fraction(video["avg_frame_rate"])
         if seen.get("FrameRate_Mode") != "VFR":
             self.assertNear(float(seen["FrameRate"]), float(rate), 0.01, "frame rate")
-        self.assertNear(float(tracks["General"][0]["Duration"]), float(run.probe["format"]["duration"]), 0.05, "duration")
+        self.assertNear(float(tracks["General"][0]["Duration"]), float(run.probe["format"]["duration"]), 0.05,
+                        "duration")
         kinds = run.kinds()
         self.assertEqual(len(tracks.get("Audio", [])), kinds.count("audio"))
         self.assertEqual(len(tracks.get("Text", [])), kinds.count("subtitle"))

@@ -39,7 +39,8 @@ class Shape(h.Case):
                 self.assertNear(run.stream("video")["width"], float(want), 1, "width")
 
     def test_any_other_is_literal(self):
-        for lines, wide, sar in ((480, False, Fraction(10, 11)), (480, False, Fraction(1)), (480, False, Fraction(4, 3)),
+        for lines, wide, sar in ((480, False, Fraction(10, 11)), (480, False, Fraction(1)),
+                                 (480, False, Fraction(4, 3)),
                                  (480, True, Fraction(40, 33)), (576, False, Fraction(59, 54)),
                                  (576, True, Fraction(16, 11)), (576, False, Fraction(12, 11))):
             with self.subTest(lines=lines, sar=str(sar)):
@@ -101,7 +102,8 @@ class Shape(h.Case):
 
     def test_crop_auto(self):
         clip = make.Clip(480, False, "progressive", 20)
-        source = make.encoded(clip, "mkv", "-vf", "crop=672:400:24:40,pad=720:480:24:40:black,setsar=8/9", "-c:v", "ffv1",
+        source = make.encoded(clip, "mkv", "-vf", "crop=672:400:24:40,pad=720:480:24:40:black,setsar=8/9", "-c:v",
+                              "ffv1",
                               "-c:a", "copy", name="borders")
         run = h.restore(source, *PLAIN, *h.FAST, "--crop", "auto")
         video = run.stream("video")
@@ -131,7 +133,8 @@ class Sizes(h.Case):
 
     def test_tiny(self):
         source = make.path("tiny.mkv")
-        make.ffmpeg("-f", "lavfi", "-i", "testsrc=size=16x16:rate=25:duration=0.4", "-pix_fmt", "yuv420p", "-c:v", "ffv1",
+        make.ffmpeg("-f", "lavfi", "-i", "testsrc=size=16x16:rate=25:duration=0.4", "-pix_fmt", "yuv420p", "-c:v",
+                    "ffv1",
                     source)
         run = h.restore(source, *PLAIN, *h.FAST)
         self.assertEqual((run.stream("video")["width"], m.video_span(run.output)[2]), (16, 10))

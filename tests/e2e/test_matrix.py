@@ -125,7 +125,8 @@ class Captures(h.Case):
 
     def test_flv_sorenson(self):
         clip = make.Clip(order="progressive")
-        self.restored(make.encoded(clip, "flv", "-vf", "format=yuv420p", "-c:v", "flv1", "-q:v", 2, "-c:a", "mp3", "-ar",
+        self.restored(make.encoded(clip, "flv", "-vf", "format=yuv420p", "-c:v", "flv1", "-q:v", 2, "-c:a", "mp3",
+                                   "-ar",
                                    44100), clip)
 
     def test_mp4_hevc_10_bit(self):

@@ -26,10 +26,12 @@ def tones(path, index=0):
 
 def loudness(path):
     """(integrated LUFS, true peak dBTP) by ffmpeg."""
-    done = h.subprocess.run(["ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-map", "0:a:0", "-af", "ebur128=peak=true",
+    done = h.subprocess.run(["ffmpeg", "-nostdin", "-hide_banner", "-i", path, "-map", "0:a:0", "-af",
+                             "ebur128=peak=true",
                              "-f", "null", "-"], capture_output=True, check=True)
     text = done.stderr.decode()[done.stderr.decode().rfind("Summary:"):]
-    return float(re.search(r"I:\s+(-?[\d.]+|-inf) LUFS", text)[1]), float(re.search(r"Peak:\s+(-?[\d.]+|-inf) dB", text)[1])
+    return float(re.search(r"I:\s+(-?[\d.]+|-inf) LUFS", text)[1]), float(re.search(r"Peak:\s+(-?[\d.]+|-inf) dB",
+                                                                                    text)[1])
 
 
 @make.once
@@ -167,7 +169,8 @@ class Tracks(h.Case):
         clip = Clip(order="progressive", count=45, tones=(300, 300))
         other = make.write_wav(make.path("second.wav"), Clip(order="progressive", count=45, tones=(500, 500)).sound())
         out = make.path("two.mkv")
-        make.ffmpeg("-i", make.h264(clip, "mkv"), "-i", other, "-map", "0", "-map", "1", "-c", "copy", "-c:a:1", "ac3", out)
+        make.ffmpeg("-i", make.h264(clip, "mkv"), "-i", other, "-map", "0", "-map", "1", "-c", "copy", "-c:a:1", "ac3",
+                    out)
         return out
 
     def test_choice(self):

@@ -52,7 +52,8 @@ def rich():
     other = make.write_wav(make.path("other.wav"), Clip(count=45, tones=(500, 500)).sound())
     out = make.path("rich.mkv")
     make.ffmpeg("-i", make.master(clip), "-i", other, "-i", write("a.srt", SRT), "-i", write("b.ass", ASS), "-i",
-                write("c.sup", pgs()), "-i", write("c.txt", CHAPTERS), "-map", "0:v", "-map", "0:a", "-map", "1:a", "-map",
+                write("c.sup", pgs()), "-i", write("c.txt", CHAPTERS), "-map", "0:v", "-map", "0:a", "-map", "1:a",
+                "-map",
                 "2:s", "-map", "3:s", "-map", "4:s", "-map_metadata", "5", "-map_chapters", "5", "-c", "copy", "-c:a:0",
                 "flac", "-c:a:1", "ac3", "-metadata:s:a:0", "language=eng", "-metadata:s:a:0", "title=Stereo",
                 "-metadata:s:a:1", "language=fre", "-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=dut",
@@ -149,7 +150,8 @@ class Kept(h.Case):
     def test_dvd_subtitles(self):
         clip = Clip(count=45)
         source = make.path("dvdsub.mkv")
-        make.ffmpeg("-i", make.mpeg_ps(clip), "-i", write("c.sup", pgs()), "-map", "0", "-map", "1", "-c", "copy", "-c:s",
+        make.ffmpeg("-i", make.mpeg_ps(clip), "-i", write("c.sup", pgs()), "-map", "0", "-map", "1", "-c", "copy",
+                    "-c:s",
                     "dvdsub", source)
         run = h.restore(source, *PLAIN, *h.FAST)
         self.assertEqual(run.stream("subtitle")["codec_name"], "dvd_subtitle")

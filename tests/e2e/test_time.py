@@ -1,5 +1,5 @@
-# Time: telecine of both kinds, variable rates, edit lists, streams that begin late, holes, in and out points, changes in
-# mid-stream, discs in pieces, recordings that begin in the middle, headers that lie about time.
+# Time: telecine of both kinds, variable rates, edit lists, streams that begin late, holes, in and out points, changes
+# in mid-stream, discs in pieces, recordings that begin in the middle, headers that lie about time.
 import os
 import shutil
 from fractions import Fraction
@@ -32,7 +32,8 @@ class Telecine(h.Case):
         run = h.restore(source, *PLAIN, *h.FAST, "--vfr")
         self.assert_numbers(run, range(clip.count))
         self.assert_duration(run, float(clip.seconds), 1 / 20)
-        spans = sorted({round(float(s) * 60000 / 1001) for s in steps([t for t, _ in m.numbers(run.output, h.centre(run.output))])})
+        spans = sorted({round(float(s) * 60000 / 1001)
+                        for s in steps([t for t, _ in m.numbers(run.output, h.centre(run.output))])})
         self.assertEqual(spans, [2, 3], "fields that each frame is shown")
 
     def test_hard(self):
@@ -75,7 +76,8 @@ class Variable(h.Case):
                 run = h.restore(source, *PLAIN, *h.FAST, ext=ext)
                 found = m.numbers(run.output, h.centre(run.output))
                 # Each moment of the source at its own time; a constant rate may only repeat pictures in between.
-                self.assertEqual([n for i, (_, n) in enumerate(found) if not i or found[i - 1][1] != n], kept, run.text())
+                self.assertEqual([n for i, (_, n) in enumerate(found) if not i or found[i - 1][1] != n], kept,
+                                 run.text())
                 first = {}
                 for t, n in found:
                     first.setdefault(n, float(t))
@@ -465,7 +467,8 @@ class Lies(h.Case):
 
     def test_progressive_called_interlaced(self):
         clip = Clip(order="progressive")
-        source = make.encoded(clip, "mpg", "-vf", "setfield=tff,format=yuv420p", *make.mpeg2_flags(Clip()), "-c:a", "mp2",
+        source = make.encoded(clip, "mpg", "-vf", "setfield=tff,format=yuv420p", *make.mpeg2_flags(Clip()), "-c:a",
+                              "mp2",
                               "-f", "dvd")
         self.check(source, clip)
 
@@ -473,7 +476,8 @@ class Lies(h.Case):
         """The meters see a fault when there is one: sound 40 ms late, a picture lost."""
         clip = Clip(order="progressive")
         late = make.path("late.mkv")
-        make.ffmpeg("-i", make.master(clip), "-itsoffset", "0.04", "-i", make.master(clip), "-map", "0:v", "-map", "1:a",
+        make.ffmpeg("-i", make.master(clip), "-itsoffset", "0.04", "-i", make.master(clip), "-map", "0:v", "-map",
+                    "1:a",
                     "-vf", "select='not(eq(n\\,20))'", "-c:v", "ffv1", "-c:a", "copy", late)
         self.assertNear(source_offset(late), 40, 2)
         self.assertEqual(len(m.sequence_faults([n for _, n in m.numbers(late)], 0)), 1)
@@ -494,7 +498,8 @@ class Rates(h.Case):
         half = [(2 * i, 2 * i + 1) if i < 30 else (2 * i, 2 * i) for i in range(60)]
         raw = (scene.weave(a, b, 480, False, [scene.lit(i, 15)] * 2) for i, (a, b) in enumerate(half))
         wav = make.write_wav(flagged + ".wav", clip.sound())
-        make.ffmpeg("-f", "rawvideo", "-pix_fmt", "yuv422p", "-s", "720x480", "-r", make.NTSC, "-i", "-", "-i", wav, "-vf",
+        make.ffmpeg("-f", "rawvideo", "-pix_fmt", "yuv422p", "-s", "720x480", "-r", make.NTSC, "-i", "-", "-i", wav,
+                    "-vf",
                     "scale=interl=1,format=yuv420p,setfield=tff", *make.mpeg2_flags(clip), "-c:a", "mp2", "-f", "dvd",
                     flagged, feed=raw)
 

@@ -3,11 +3,11 @@
 # The commands are written from the settings' descriptions and libavfilter's documentation. Where ours differs by design
 # the row says why, and how near the two must be (PSNR of all planes, dB):
 #
-#   colour_balance, levels  to RGB and back with accurate rounding and full chroma; ffmpeg converts with its default       45
-#   lut                     the same, and the table is applied with tetrahedral interpolation in both                      45
+#   colour_balance, levels  to RGB and back with accurate rounding and full chroma; ffmpeg converts with its default  45
+#   lut                     the same, and the table is applied with tetrahedral interpolation in both                 45
 #   hd_matrix               SD to HD: the matrix is converted exactly (vf_colorspace) before the scale, ffmpeg's scale
-#                           does both at once in 8 bits of RGB                                                             40
-#   eq_10_bit               libavfilter's eq has 8 bits only; ours keeps 10                                                44
+#                           does both at once in 8 bits of RGB                                                        40
+#   eq_10_bit               libavfilter's eq has 8 bits only; ours keeps 10                                           44
 import os
 import re
 import sys
@@ -24,13 +24,15 @@ BARE = ("--preset", "clean", "--resolution", "source", "--sharpen", "off", "--no
 
 @make.once
 def source(kind):
-    """tff and bff: interlaced; film: progressive; tele: 3:2 pull-down; deep: 10 bit. FFV1 4:2:0 with all colour tags."""
+    """tff and bff: interlaced; film: progressive; tele: 3:2 pull-down; deep: 10 bit.
+    FFV1 4:2:0 with all colour tags."""
     clip = {"tff": Clip(count=12), "bff": Clip(576, order="bff", count=10), "tele": Clip(count=30, telecine=True)}.get(
         kind, Clip(order="progressive", count=12))
     fmt = "yuv420p10le" if kind == "deep" else "yuv422p" if kind == "wide_chroma" else "yuv420p"
     hd = ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv"]
-    return make.encoded(clip, "mkv", "-vf", f"scale=interl={int(kind in ('tff', 'bff', 'tele'))},format={fmt},noise=alls=6:"
-                        "all_seed=5", *(hd if kind == "hd" else []), "-c:v", "ffv1", "-an",
+    return make.encoded(clip, "mkv", "-vf",
+                        f"scale=interl={int(kind in ('tff', 'bff', 'tele'))},format={fmt},noise=alls=6:all_seed=5",
+                        *(hd if kind == "hd" else []), "-c:v", "ffv1", "-an",
                         name=kind, colours=kind != "hd")
 
 
@@ -42,8 +44,10 @@ def by_hand(path, filters, fmt):
 
 
 def psnr(a, b):
-    done = h.subprocess.run(["ffmpeg", "-nostdin", "-hide_banner", "-i", a, "-i", b, "-lavfi", "[0:v]settb=1/1000,setpts=N[a];"
-                             "[1:v]settb=1/1000,setpts=N[b];[a][b]psnr", "-f", "null", "-"], capture_output=True, check=True)
+    done = h.subprocess.run(["ffmpeg", "-nostdin", "-hide_banner", "-i", a, "-i", b, "-lavfi",
+                             "[0:v]settb=1/1000,setpts=N[a];[1:v]settb=1/1000,setpts=N[b];[a][b]psnr", "-f", "null",
+                             "-"],
+                            capture_output=True, check=True)
     value = re.search(r"average:(\S+)", done.stderr.decode())[1]
     return float(value)
 
@@ -90,7 +94,8 @@ class Golden(h.Case):
         self.rows(rows)
 
     def test_ivtc(self):
-        self.check("tele", ("--ivtc", "on"), "fieldmatch=order=tff:combmatch=full,yadif=parity=tff:deint=interlaced,decimate")
+        self.check("tele", ("--ivtc", "on"),
+                   "fieldmatch=order=tff:combmatch=full,yadif=parity=tff:deint=interlaced,decimate")
         self.check("tele", ("--ivtc", "on", "--deinterlace", "bwdif"),
                    "fieldmatch=order=tff:combmatch=full,bwdif=mode=send_frame:parity=tff:deint=interlaced,decimate")
 
@@ -127,8 +132,8 @@ class Golden(h.Case):
                    ("eq_10_bit", "deep", "--contrast 1.1 --brightness 0.05 --saturation 1.05",
                     "format=yuv420p,eq=contrast=1.1:brightness=0.05:saturation=1.05", 44),
                    ("colour_balance", "film", "--colour-balance rs=0.1:bs=-0.1", "colorbalance=rs=0.1:bs=-0.1", 45),
-                   ("levels", "film", "--levels 16:235:0:255", "colorlevels=rimin=16/255:gimin=16/255:bimin=16/255:rimax="
-                    "235/255:gimax=235/255:bimax=235/255", 45)])
+                   ("levels", "film", "--levels 16:235:0:255", "colorlevels=rimin=16/255:gimin=16/255:bimin=16/255:"
+                    "rimax=235/255:gimax=235/255:bimax=235/255", 45)])
 
     def test_lut(self):
         cube = make.path("warm.cube")
@@ -144,8 +149,10 @@ class Golden(h.Case):
     def test_geometry(self):
         self.rows([("crop", "film", "--crop 8:4:16:12", "crop=696:464:8:4"),
                    ("head switching", "film", "--head-switching 8", "crop=720:472:0:0"),
-                   ("chroma shift", "film", "--chroma-shift-x 4 --chroma-shift-y -2", "chromashift=cbh=2:crh=2:cbv=-1:crv=-1"),
-                   ("chroma shift interlaced", "tff", "--deinterlace off --chroma-shift-x -6", "chromashift=cbh=-3:crh=-3")])
+                   ("chroma shift", "film", "--chroma-shift-x 4 --chroma-shift-y -2",
+                    "chromashift=cbh=2:crh=2:cbv=-1:crv=-1"),
+                   ("chroma shift interlaced", "tff", "--deinterlace off --chroma-shift-x -6",
+                    "chromashift=cbh=-3:crh=-3")])
 
     def test_scale(self):
         rows = [(f"{kernel} {size}", "film", f"--resolution {size.replace(':', 'x')} --scaler {kernel}",
@@ -164,9 +171,9 @@ class Golden(h.Case):
                    ("10 bit cas", "deep", "--sharpen cas --sharpen-strength 0.4", "cas=strength=0.4")])
 
     def test_all_in_the_right_order(self):
-        self.check("tff", "--deinterlace bwdif --deinterlace-frames all --chroma-shift-x 2 --crop 8:0:8:8 --deblock weak "
-                   "--denoise hqdn3d --denoise-strength 4:3:6:4.5 --deband standard --saturation 1.1 --resolution 704x360 "
-                   "--scaler bicubic --sharpen cas --sharpen-strength 0.3".split(),
+        self.check("tff", "--deinterlace bwdif --deinterlace-frames all --chroma-shift-x 2 --crop 8:0:8:8 "
+                   "--deblock weak --denoise hqdn3d --denoise-strength 4:3:6:4.5 --deband standard --saturation 1.1 "
+                   "--resolution 704x360 --scaler bicubic --sharpen cas --sharpen-strength 0.3".split(),
                    "chromashift=cbh=1:crh=1,bwdif=mode=send_field:parity=tff:deint=all,crop=704:472:8:0,"
                    "deblock=filter=weak:block=8,hqdn3d=4:3:6:4.5,deband,eq=saturation=1.1,scale=704:360:flags=bicubic,"
                    "cas=strength=0.3")
@@ -234,7 +241,8 @@ class Archive(h.Case):
                 run = h.restore(path, "--preset", "archive")
                 self.assertEqual(m.framemd5_differences(m.framemd5(run.output), m.framemd5(path)), [])
                 ours, theirs = run.stream("video"), m.stream(path, "video")
-                for key in ("codec_name", "width", "height", "sample_aspect_ratio", "pix_fmt", "r_frame_rate", "color_range",
+                for key in ("codec_name", "width", "height", "sample_aspect_ratio", "pix_fmt", "r_frame_rate",
+                            "color_range",
                             "color_space", "color_primaries", "color_transfer"):
                     self.assertEqual(ours.get(key), theirs.get(key), key)
                 if kind in ("tff", "bff"):
@@ -244,7 +252,8 @@ class Archive(h.Case):
 
     def test_odd_size_and_sound(self):
         clip = Clip(order="progressive", count=15)
-        path = make.encoded(clip, "mkv", "-vf", "scale=351:239,setsar=7/5", "-pix_fmt", "yuv444p", "-c:v", "ffv1", "-c:a",
+        path = make.encoded(clip, "mkv", "-vf", "scale=351:239,setsar=7/5", "-pix_fmt", "yuv444p", "-c:v", "ffv1",
+                            "-c:a",
                             "copy")
         run = h.restore(path, "--preset", "archive")
         self.assertEqual(m.framemd5_differences(m.framemd5(run.output), m.framemd5(path)), [])
