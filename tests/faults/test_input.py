@@ -38,7 +38,8 @@ class BadInput(h.Case):
         self.failure(write("empty.mpg", b""), code=DATA, says=["empty.mpg", "0 bytes"])
 
     def test_a_text(self):
-        self.failure(write("notes.mpg", b"These are notes, not a tape.\n" * 2000), code=DATA, says=["notes.mpg", "hint"])
+        self.failure(write("notes.mpg", b"These are notes, not a tape.\n" * 2000), code=DATA,
+                     says=["notes.mpg", "hint"])
 
     def test_noise(self):
         self.failure(write("noise.avi", os.urandom(200_000)), code=DATA, says=["noise.avi", "hint"])
@@ -109,7 +110,8 @@ class BadInput(h.Case):
     def test_what_comes_later_is_refused(self):
         for flags, what in ((("--deinterlace", "qtgmc"), "qtgmc"), (("--engine", "realesrgan"), "realesrgan"),
                             (("--engine", "rtxvideo"), "rtxvideo"), (("--face-restore", "gfpgan"), "face"),
-                            (("--preset", "auto"), "auto"), (("--audio-enhance", "deepfilternet"), "(?i)deepfilternet")):
+                            (("--preset", "auto"), "auto"),
+                             (("--audio-enhance", "deepfilternet"), "(?i)deepfilternet")):
             self.failure(clip(), *flags, code=69, says=[what, "hint"])
 
 

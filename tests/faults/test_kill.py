@@ -1,5 +1,5 @@
-# Ends in mid-run: signals within a second and without a trace, kill -9 at any moment without a file under the final name,
-# two runs of one output at once.
+# Ends in mid-run: signals within a second and without a trace, kill -9 at any moment without a file under the final
+# name, two runs of one output at once.
 import os
 import random
 import signal

@@ -1,5 +1,5 @@
-# Outputs that can't be written: the source is never the output, nothing is overwritten unasked, a full disk and a folder
-# that takes no files end with their codes and leave nothing.
+# Outputs that can't be written: the source is never the output, nothing is overwritten unasked, a full disk and a
+# folder that takes no files end with their codes and leave nothing.
 import ctypes
 import os
 import subprocess
