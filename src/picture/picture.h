@@ -43,6 +43,9 @@ typedef struct ta_picture_counts {
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
                     const char *work_dir, ta_picture_counts *counts, ta_chain *chain, ta_buf *notes, ta_error *err);
 
+/* Puts the colour space and range that the settings declare into `v`; what they leave open stays. */
+void ta_picture_declare(const ta_settings *s, ta_video_format *v);
+
 /* The output size for settings and a picture of `width` x `height` with true sample aspect `sar` (after crop): even
  * numbers (FFV1 at the source's size may stay odd); `out_sar` is 1:1 unless square-pixels is off. A height stands for
  * its 16:9 box (1080 for 1920x1080, upright for upright pictures); the shape is never changed: WIDTHxHEIGHT is a box to

@@ -102,8 +102,7 @@ static int refuse_missing(ta_plan *p)
     return 0;
 }
 
-/* Colour as the user declares it, where that differs from the source's. */
-static int declare_colour(ta_plan *p)
+void ta_picture_declare(const ta_settings *s, ta_video_format *v)
 {
     static const struct {
         const char *name;
@@ -116,15 +115,21 @@ static int declare_colour(ta_plan *p)
         { "bt709", AVCOL_PRI_BT709, AVCOL_TRC_BT709, AVCOL_SPC_BT709 },
         { "bt2020", AVCOL_PRI_BT2020, AVCOL_TRC_BT2020_10, AVCOL_SPC_BT2020_NCL },
     };
-    ta_video_format *v = &p->now;
     for (size_t i = 0; i < TA_COUNT(spaces) && !ta_fmt_rgb(v->pix_fmt); i++)
-        if (ta_get_is(p->s, TA_SET_colour_space, spaces[i].name)) {
+        if (ta_get_is(s, TA_SET_colour_space, spaces[i].name)) {
             v->primaries = spaces[i].primaries;
             v->transfer = spaces[i].transfer;
             v->matrix = spaces[i].matrix;
         }
-    if (!ta_get_is(p->s, TA_SET_colour_range, "auto"))
-        v->range = ta_get_is(p->s, TA_SET_colour_range, "full") ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+    if (!ta_get_is(s, TA_SET_colour_range, "auto"))
+        v->range = ta_get_is(s, TA_SET_colour_range, "full") ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+}
+
+/* Colour as the user declares it, where that differs from the source's. */
+static int declare_colour(ta_plan *p)
+{
+    ta_video_format *v = &p->now;
+    ta_picture_declare(p->s, v);
     const ta_video_format *was = &p->src->video;
     if (v->primaries == was->primaries && v->transfer == was->transfer && v->matrix == was->matrix &&
         v->range == was->range)

@@ -26,32 +26,6 @@ static void settle_rate(ta_job *job)
         v->frame_rate = avg;
 }
 
-static void colour_from_settings(ta_job *job)
-{
-    static const struct {
-        const char *name;
-        enum AVColorPrimaries primaries;
-        enum AVColorTransferCharacteristic transfer;
-        enum AVColorSpace matrix;
-    } spaces[] = {
-        { "bt601-525", AVCOL_PRI_SMPTE170M, AVCOL_TRC_SMPTE170M, AVCOL_SPC_SMPTE170M },
-        { "bt601-625", AVCOL_PRI_BT470BG, AVCOL_TRC_SMPTE170M, AVCOL_SPC_BT470BG },
-        { "bt709", AVCOL_PRI_BT709, AVCOL_TRC_BT709, AVCOL_SPC_BT709 },
-        { "bt2020", AVCOL_PRI_BT2020, AVCOL_TRC_BT2020_10, AVCOL_SPC_BT2020_NCL },
-    };
-    ta_video_format *v = &job->source.video;
-    for (size_t i = 0; i < TA_COUNT(spaces); i++)
-        if (ta_get_is(job->settings, TA_SET_colour_space, spaces[i].name)) {
-            v->primaries = spaces[i].primaries;
-            v->transfer = spaces[i].transfer;
-            v->matrix = spaces[i].matrix;
-        }
-    if (ta_get_is(job->settings, TA_SET_colour_range, "full"))
-        v->range = AVCOL_RANGE_JPEG;
-    if (ta_get_is(job->settings, TA_SET_colour_range, "limited"))
-        v->range = AVCOL_RANGE_MPEG;
-}
-
 static void note_colour(ta_job *job)
 {
     char text[128] = "";
@@ -93,7 +67,7 @@ static int look_at_video(ta_job *job, ta_error *err)
     memcpy(p->crop, job->scan.crop, sizeof p->crop);
     field_order_from_settings(job);
     settle_rate(job);
-    colour_from_settings(job);
+    ta_picture_declare(job->settings, &job->source.video);
     note_colour(job);
     if (job->scan.reason[0])
         ta_log(TA_LOG_INFO, "scan", "%s", job->scan.reason);
