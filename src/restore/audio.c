@@ -189,10 +189,14 @@ int ta_job_plan_audio(ta_job *job, ta_error *err)
     for (int i = 0; i < job->n_tracks; i++)
         any = any || !job->tracks[i].copy || ctx->streams[job->tracks[i].source]->codecpar->codec_type ==
                                                  AVMEDIA_TYPE_AUDIO;
-    if (r >= 0 && !any)
-        return ta_fail(err, TA_ERR_USAGE, "nothing of '%s' would be left (audio-tracks %s)", job->input,
-                       ta_get_text(job->settings, TA_SET_audio_tracks));
-    return r;
+    if (r < 0 || any)
+        return r;
+    if (ta_get_is(job->settings, TA_SET_audio_tracks, "all")) {
+        ta_fail(err, TA_ERR_DATA, "'%s': nothing in it can be decoded", job->input);
+        return ta_hint(err, "the file may be cut off or of a codec that this libav lacks; try `ffprobe` on it");
+    }
+    return ta_fail(err, TA_ERR_USAGE, "nothing of '%s' would be left (audio-tracks %s)", job->input,
+                   ta_get_text(job->settings, TA_SET_audio_tracks));
 }
 
 /* ---- The encode node ------------------------------------------------------------------------------------------- */

@@ -116,6 +116,21 @@ const char *ta_job_output(const ta_job *job)
 
 /* ---- Running ----------------------------------------------------------------------------------------------------- */
 
+/* The output grows in the job folder, so that what a killed run left goes with it; in a work folder, which may be on
+ * another disk, it can't be renamed from there and grows beside its final name. */
+static int open_output(ta_job *job, bool elsewhere, ta_error *err)
+{
+    bool overwrite = ta_get_bool(job->settings, TA_SET_overwrite);
+    if (elsewhere)
+        return ta_publish_open(&job->publish, job->output, overwrite, err);
+    char name[32];
+    snprintf(name, sizeof name, "output.%s", job->container->name);
+    char *temp = ta_job_folder_file(job->folder, name);
+    int r = temp ? ta_publish_open_as(&job->publish, job->output, temp, overwrite, err) : ta_no_memory(err);
+    ta_free(temp);
+    return r;
+}
+
 static int open_files(ta_job *job, ta_error *err)
 {
     const char *work = ta_get_text(job->settings, TA_SET_work_dir);
@@ -132,9 +147,7 @@ static int open_files(ta_job *job, ta_error *err)
     char *copied = ta_job_folder_file(job->folder, "copied.packets");
     r = copied ? ta_spool_new(&job->copied, copied, copied_memory, err) : ta_no_memory(err);
     ta_free(copied);
-    if (r >= 0)
-        r = ta_publish_open(&job->publish, job->output, ta_get_bool(job->settings, TA_SET_overwrite), err);
-    return r;
+    return r < 0 ? r : open_output(job, work[0] != '\0', err);
 }
 
 /* demux ... encode -> mux; sound (side pass) -> encode each track -> mux */
