@@ -258,6 +258,10 @@ static int write_header(mux *m, ta_error *err)
         make_room(m);
     if (mov)
         av_dict_set(&options, "movflags", "+faststart+write_colr", 0);
+    if (!mov) { /* libav keeps a whole cluster in memory, up to 5 s and 5 MB of its own accord */
+        av_dict_set(&options, "cluster_time_limit", "2000", 0);
+        av_dict_set(&options, "cluster_size_limit", "1048576", 0);
+    }
     /* FLAC in MP4 is what libav 5.1 calls experimental; it is registered and plays widely */
     m->ctx->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
     r = avformat_write_header(m->ctx, &options);
