@@ -99,6 +99,11 @@ def _handbrake(results, task):
                f"{span(cost, 'wall')} s, {median(cost, 'rss') / MB:.0f} MB", f"{found:.3f}x", None)
 
 
+def for_information(row):
+    """At HD the finished file itself outweighs all intermediates of the tape's size: no target was set for it."""
+    return dataclasses.replace(row, target="for information", met=None)
+
+
 def table(results):
     """All rows; one that can't be computed is a miss that says why."""
     plan = [
@@ -119,8 +124,8 @@ def table(results):
             lambda: _quality(results, "hd"),
             lambda: _handbrake(results, "hd"),
             lambda: _memory(results, "hd"),
-            lambda: _own_memory(results, "hd"),
-            lambda: _disk(results, "hd"),
+            lambda: for_information(_own_memory(results, "hd")),
+            lambda: for_information(_disk(results, "hd")),
         ]
     plan += [lambda: _progress(results)]
     plan += [lambda name=name: _eta(results, name) for name in results.get("eta", {"mixed": None})]
