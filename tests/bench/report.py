@@ -82,7 +82,7 @@ def write_page(path, document, hide):
              "| figure | target | ours | rival | result | |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(map(_cell, [r.name, r.target, r.ours, r.rival, r.figure, WORD[r.met]])) + " |"
               for r in document["rows"]]
-    lines += ["", "## Commands", "", "`TMP` is a folder for temporary files. `make bench` prints HandBrakeCLI's, too.", ""]
+    lines += ["", "## Commands", "", "`TMP` is a temporary folder. `make bench` prints HandBrakeCLI's, too.", ""]
     for task, who, commands in _commands(document, hide):
         if who == "handbrake":  # pages name flags of our program only
             continue
