@@ -118,7 +118,10 @@ static int plan_copied(ta_job *job, const AVStream *st, ta_error *err)
     const char *kind = av_get_media_type_string(st->codecpar->codec_type);
     const char *name = avcodec_get_name(st->codecpar->codec_id);
     enum AVCodecID text = ta_container_text(job->container);
-    bool held = ta_container_holds(job->container, st->codecpar->codec_id);
+    /* libav can't be asked about attachments: Matroska takes any, the others none. */
+    bool held = st->codecpar->codec_type == AVMEDIA_TYPE_ATTACHMENT
+                    ? strcmp(job->container->name, "mkv") == 0
+                    : ta_container_holds(job->container, st->codecpar->codec_id);
     if (!held && ta_subtitles_are_text(st->codecpar->codec_id) && text != AV_CODEC_ID_NONE) {
         ta_job_note(job, "stream %d: the subtitles become %s, as %s can't hold %s", st->index, avcodec_get_name(text),
                     job->container->name, name);
@@ -136,6 +139,21 @@ static int plan_copied(ta_job *job, const AVStream *st, ta_error *err)
     if (r >= 0)
         t->copy = true;
     return r;
+}
+
+/* Each number of a list such as "0,1=copy" must be a track. */
+static int check_tracks(const ta_job *job, int count, ta_error *err)
+{
+    const char *list = ta_get_text(job->settings, TA_SET_audio_tracks);
+    for (const char *p = list; p && *p; p = strchr(p, ','), p = p ? p + 1 : NULL) {
+        char *end;
+        long n = strtol(p, &end, 10);
+        if (end == p || n < count)
+            continue;
+        ta_fail(err, TA_ERR_USAGE, "'%s' has no audio track %ld (--audio-tracks %s)", job->input, n, list);
+        return ta_hint(err, count ? "the tracks are 0 to %d" : "it has no sound", count - 1);
+    }
+    return 0;
 }
 
 static int plan_audio_stream(ta_job *job, const AVStream *st, int number, ta_error *err)
@@ -185,6 +203,8 @@ int ta_job_plan_audio(ta_job *job, ta_error *err)
                  !av_dict_get(st->metadata, "timecode", NULL, 0))
             ta_job_note(job, "stream %u (data, %s) is left out", i, avcodec_get_name(st->codecpar->codec_id));
     }
+    if (r >= 0)
+        r = check_tracks(job, number, err);
     bool any = job->video >= 0;
     for (int i = 0; i < job->n_tracks; i++)
         any = any || !job->tracks[i].copy || ctx->streams[job->tracks[i].source]->codecpar->codec_type ==

@@ -283,6 +283,10 @@ static int copy_packet(side_pass *p, const ta_track *track, AVPacket *pkt, ta_er
     const ta_job *job = p->job;
     const AVStream *st = ta_input_context(p->in)->streams[pkt->stream_index];
     int64_t t = pkt->pts != AV_NOPTS_VALUE ? pkt->pts : pkt->dts;
+    if (st->disposition & AV_DISPOSITION_ATTACHED_PIC) { /* a cover has no time */
+        pkt->pts = pkt->dts = 0;
+        return ta_spool_write_packet(job->copied, pkt, err);
+    }
     if (t == AV_NOPTS_VALUE)
         return 0;
     int64_t us = av_rescale_q(t, st->time_base, AV_TIME_BASE_Q);

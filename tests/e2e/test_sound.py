@@ -89,9 +89,9 @@ class Codecs(h.Case):
                 self.assertEqual(run.stream("audio")["channel_layout"].split("(")[0], "5.1")
                 want = list(TONES)
                 if codec in ("ac3", "eac3", "dts", "aac", "opus"):
-                    want[3] = None  # encoders cut the bass channel at 120 Hz, its tone of 600 Hz may be gone
+                    want[3] = None  # encoders may cut the bass channel at 120 Hz, and its tone of 600 Hz with it
                 for ours, theirs in zip(tones(run.output), want):
-                    self.assertIn(ours, (theirs, 0) if theirs is None else (theirs,), run.text())
+                    self.assertIn(ours, (0, 600) if theirs is None else (theirs,), run.text())
                 self.assert_sync(run, channel=0)
 
     def test_bit_rate(self):
@@ -102,7 +102,7 @@ class Codecs(h.Case):
     def test_codec_that_container_cannot_hold(self):
         clip = Clip(order="progressive", count=45, tones=(300, 400))
         self.failure(make.h264(clip), *PLAIN, "--audio-codec", "aac", "--encoder", "libsvtav1",
-                     output=make.path("no.webm"), code=64, says=["webm", "opus"])
+                     output=make.path("no.webm"), code=64, says=["webm", "aac", "audio-codec"])
 
     def test_seven_channels_need_a_fitting_codec(self):
         clip = Clip(order="progressive", count=45, tones=(300, 400))
@@ -137,11 +137,10 @@ class Layouts(h.Case):
         run = h.restore(source, *PLAIN, *h.FAST, "--audio-layout", "stereo", "--audio-codec", "flac")
         s = m.sound(run.output)
         self.assertEqual(s.samples.shape[1], 2)
-        hz = np.fft.rfftfreq(len(s.samples), 1 / s.rate)
+        wave = np.hanning(len(s.samples)) / len(s.samples)
 
         def level(channel, tone):
-            part = abs(np.fft.rfft(s.samples[:, channel] * np.hanning(len(s.samples)))) / len(s.samples)
-            return part[abs(hz - tone) < 4].max()
+            return abs(np.sum(s.samples[:, channel] * wave * np.exp(-2j * np.pi * tone / s.rate * np.arange(len(wave)))))
         self.assertGreater(level(0, 300), 20 * level(0, 400))   # left only on the left
         self.assertGreater(level(1, 400), 20 * level(1, 300))
         self.assertNear(level(0, 500) / level(0, 300), 0.707, 0.03, "the centre's share")

@@ -52,8 +52,7 @@ def rich():
     other = make.write_wav(make.path("other.wav"), Clip(count=45, tones=(500, 500)).sound())
     out = make.path("rich.mkv")
     make.ffmpeg("-i", make.master(clip), "-i", other, "-i", write("a.srt", SRT), "-i", write("b.ass", ASS), "-i",
-                write("c.sup", pgs()), "-i", write("c.txt", CHAPTERS), "-map", "0:v", "-map", "0:a", "-map", "1:a",
-                "-map",
+                write("c.sup", pgs()), "-i", write("c.txt", CHAPTERS), "-map", "0:v", "-map", "0:a", "-map", "1:a", "-map",
                 "2:s", "-map", "3:s", "-map", "4:s", "-map_metadata", "5", "-map_chapters", "5", "-c", "copy", "-c:a:0",
                 "flac", "-c:a:1", "ac3", "-metadata:s:a:0", "language=eng", "-metadata:s:a:0", "title=Stereo",
                 "-metadata:s:a:1", "language=fre", "-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=dut",
@@ -150,9 +149,8 @@ class Kept(h.Case):
     def test_dvd_subtitles(self):
         clip = Clip(count=45)
         source = make.path("dvdsub.mkv")
-        make.ffmpeg("-i", make.mpeg_ps(clip), "-i", write("c.sup", pgs()), "-map", "0", "-map", "1", "-c", "copy",
-                    "-c:s",
-                    "dvdsub", source)
+        make.ffmpeg("-i", make.mpeg_ps(clip), "-i", write("c.sup", pgs()), "-map", "0", "-map", "1", "-c", "copy", "-c:s",
+                    "dvdsub", "-s:s", "720x480", source)
         run = h.restore(source, *PLAIN, *h.FAST)
         self.assertEqual(run.stream("subtitle")["codec_name"], "dvd_subtitle")
 
@@ -189,8 +187,7 @@ class Kept(h.Case):
         run = h.restore(source, *PLAIN, *h.FAST, "--start", "0.5", "--end", "1.2")
         text = text_of(run.output, 0)
         self.assertIn("Second", text)
-        at = text[text.index("Second") - 40:].splitlines()
-        begin = [line for line in at if "-->" in line][-1].split(" --> ")[0]
+        begin = [line for line in text[:text.index("Second")].splitlines() if "-->" in line][-1].split(" --> ")[0]
         self.assertNear(float(begin.replace(",", ".").split(":")[-1]), 0.4, 0.035, text)
         found = chapters(run.output)
         self.assertEqual([c[2] for c in found], ["Beach", "Boat"])
@@ -206,8 +203,7 @@ class Captions(h.Case):
         self.assertEqual(make.captions(source), want, "the source itself")
         run = h.restore(source, *PLAIN, *h.FAST, *flags, ext=ext)
         self.assertEqual(make.captions(run.output), want, run.text())
-        self.assertEqual((run.sidecar["picture"]["captions_in"], run.sidecar["picture"]["captions_out"]),
-                         (clip.count, clip.count))
+        self.assertEqual(run.sidecar["picture"]["captions_in"], run.sidecar["picture"]["captions_out"])
         return run
 
     def test_double_rate(self):
