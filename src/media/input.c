@@ -108,6 +108,12 @@ static int check_streams(ta_input *in, ta_error *err)
     bool any = false;
     for (unsigned i = 0; i < in->ctx->nb_streams; i++)
         any = any || plays(in->ctx->streams[i]);
+    /* libav shows a still picture as a video of one frame. */
+    const char *format = in->ctx->iformat->name;
+    if (ta_ends(format, "_pipe") || strcmp(format, "image2") == 0) {
+        ta_fail(err, TA_ERR_DATA, "'%s' is a still picture (%s)", in->path, format);
+        return ta_hint(err, "name a video or sound file");
+    }
     if (!any) {
         ta_fail(err, TA_ERR_DATA, "'%s' has neither a video nor an audio stream", in->path);
         return ta_hint(err, "name a video or sound file");
@@ -136,8 +142,10 @@ int ta_input_open_as(ta_input **out, const char *path, unsigned how, ta_input *k
     int r = ta_title_files(path, &paths, &count, err);
     if (r >= 0)
         r = ta_io_open(&in->io, paths, count, cancel, err);
-    if (r >= 0 && ta_io_size(in->io) == 0)
-        r = ta_fail(err, TA_ERR_DATA, "'%s' is empty (0 bytes)", path);
+    if (r >= 0 && ta_io_size(in->io) == 0) {
+        ta_fail(err, TA_ERR_DATA, "'%s' is empty (0 bytes)", path);
+        r = ta_hint(err, "record or copy it again");
+    }
     if (r >= 0 && (how & TA_OPEN_HASHED))
         r = ta_io_hash(in->io, err);
     if (r >= 0 && (how & TA_OPEN_MAPPED))

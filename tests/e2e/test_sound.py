@@ -140,7 +140,8 @@ class Layouts(h.Case):
         wave = np.hanning(len(s.samples)) / len(s.samples)
 
         def level(channel, tone):
-            return abs(np.sum(s.samples[:, channel] * wave * np.exp(-2j * np.pi * tone / s.rate * np.arange(len(wave)))))
+            turn = np.exp(-2j * np.pi * tone / s.rate * np.arange(len(wave)))
+            return abs(np.sum(s.samples[:, channel] * wave * turn))
         self.assertGreater(level(0, 300), 20 * level(0, 400))   # left only on the left
         self.assertGreater(level(1, 400), 20 * level(1, 300))
         self.assertNear(level(0, 500) / level(0, 300), 0.707, 0.03, "the centre's share")

@@ -52,8 +52,9 @@ def rich():
     other = make.write_wav(make.path("other.wav"), Clip(count=45, tones=(500, 500)).sound())
     out = make.path("rich.mkv")
     make.ffmpeg("-i", make.master(clip), "-i", other, "-i", write("a.srt", SRT), "-i", write("b.ass", ASS), "-i",
-                write("c.sup", pgs()), "-i", write("c.txt", CHAPTERS), "-map", "0:v", "-map", "0:a", "-map", "1:a", "-map",
-                "2:s", "-map", "3:s", "-map", "4:s", "-map_metadata", "5", "-map_chapters", "5", "-c", "copy", "-c:a:0",
+                write("c.sup", pgs()), "-i", write("c.txt", CHAPTERS), "-map", "0:v", "-map", "0:a", "-map", "1:a",
+                "-map", "2:s", "-map", "3:s", "-map", "4:s", "-map_metadata", "5", "-map_chapters", "5", "-c", "copy",
+                "-c:a:0",
                 "flac", "-c:a:1", "ac3", "-metadata:s:a:0", "language=eng", "-metadata:s:a:0", "title=Stereo",
                 "-metadata:s:a:1", "language=fre", "-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=dut",
                 "-disposition:s:1", "forced", "-disposition:a:1", "default", "-disposition:a:0", "0",
@@ -168,8 +169,9 @@ class Kept(h.Case):
     def test_dvd_subtitles(self):
         clip = Clip(count=45)
         source = make.path("dvdsub.mkv")
-        make.ffmpeg("-i", make.mpeg_ps(clip), "-fix_sub_duration", "-i", write("c.sup", pgs()), "-map", "0:v", "-map", "0:a", "-map", "1", "-c", "copy", "-c:s",
-                    "dvdsub", "-s:s", "720x480", source)
+        make.ffmpeg("-i", make.mpeg_ps(clip), "-fix_sub_duration", "-i", write("c.sup", pgs()),
+                    "-map", "0:v", "-map", "0:a", "-map", "1", "-c", "copy", "-c:s", "dvdsub", "-s:s", "720x480",
+                    source)
         run = h.restore(source, *PLAIN, *h.FAST)
         self.assertEqual(run.stream("subtitle")["codec_name"], "dvd_subtitle")
 

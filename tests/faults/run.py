@@ -6,5 +6,5 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 environment = {**os.environ, "TERMINALAI_TEST_KILLS": os.environ.get("TERMINALAI_TEST_KILLS", "60")}
 codes = [subprocess.run([sys.executable, os.path.join(HERE, f"test_{name}.py")], env=environment,
-                        check=False).returncode for name in ("input", "output", "kill")]
+                        check=False).returncode for name in ("input", "output", "kill", "bad_input", "interrupt")]
 sys.exit(max(codes))
