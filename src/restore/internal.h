@@ -79,7 +79,11 @@ struct ta_job {
     ta_publish *publish;
     ta_spool *copied;          /* packets of copied streams, in file order */
     ta_flow *flow;
-    _Atomic int64_t done_us;   /* progress in the source's time */
+    _Atomic int64_t done_us;   /* time of the last frame that went into the encoder (or sound, without video) */
+    _Atomic int64_t out_us;    /* of the last packet that came out of it */
+    _Atomic uint32_t *weight;  /* bytes of the source's video in each second from zero: what the work is guessed from */
+    int weights;
+    atomic_bool weighed;       /* all of them are known */
     _Atomic int64_t side_us;   /* of the side pass */
     _Atomic uint64_t frames_in, frames_out;
     _Atomic(const char *) stage;

@@ -90,6 +90,7 @@ void ta_job_free(ta_job **pj)
     ta_buf_free(&job->notes);
     ta_free((char *)(uintptr_t)job->encoding.options);
     ta_free(job->stream_hashes);
+    ta_free((void *)job->weight);
     ta_free(job->output);
     ta_settings_free(&job->settings);
     ta_free(job->input);

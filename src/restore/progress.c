@@ -16,6 +16,7 @@ struct ta_ticker {
     ta_flow_node_stats last[MAX_NODES];
     int64_t last_time, last_frames, last_done;
     double rate; /* fraction a second, smoothed */
+    double last_fraction;
 };
 
 /* Which thread is the bottleneck: the share of the last period that each was working. */
@@ -35,14 +36,31 @@ static void describe_stages(ta_ticker *t, int64_t period)
     }
 }
 
-/* The share of the job that is done: the video's when there is one, the sound's otherwise. */
+/* The share of the work that lies before a moment: half of it goes with time, half with the source's bytes. */
+static double work_before(const ta_job *job, int64_t us)
+{
+    double by_time = (double)us / (double)job->duration_us, before = 0, all = 0;
+    if (!atomic_load(&job->weighed))
+        return by_time;
+    for (int i = 0; i < job->weights; i++) {
+        double bytes = atomic_load(&job->weight[i]);
+        double part = TA_CLAMP((double)us / 1e6 - i, 0, 1);
+        before += bytes * part;
+        all += bytes;
+    }
+    return all > 0 ? 0.5 * by_time + 0.5 * before / all : by_time;
+}
+
+/* The share of the job that is done: the video's when there is one, the sound's otherwise. A frame inside the encoder is half
+ * done. */
 static double fraction_done(const ta_job *job)
 {
     if (job->duration_us <= 0)
         return 0;
-    int64_t done = job->video >= 0 ? atomic_load(&job->done_us)
-                                   : (atomic_load(&job->side_us) + atomic_load(&job->done_us)) / 2;
-    return TA_CLAMP((double)done / (double)job->duration_us, 0, 1);
+    int64_t in = atomic_load(&job->done_us), out = atomic_load(&job->out_us);
+    if (job->video < 0)
+        return TA_CLAMP((double)(atomic_load(&job->side_us) + in) / 2 / (double)job->duration_us, 0, 1);
+    return TA_CLAMP((work_before(job, in) + work_before(job, out)) / 2, 0, 1);
 }
 
 /* The time left, from the whole run so far, drawn towards the recent pace as the job goes on. */
@@ -61,9 +79,9 @@ static void report(ta_ticker *t, bool last)
     int64_t now = ta_now_us(), period = TA_MAX(now - t->last_time, 1);
     int64_t frames = (int64_t)atomic_load(&job->frames_in), done = atomic_load(&job->done_us);
     double fraction = last ? 1 : fraction_done(job), elapsed = (double)(now - job->start_time) / 1e6;
-    double step = job->duration_us > 0 ? (double)(done - t->last_done) / (double)job->duration_us : 0;
-    double pace = step / ((double)period / 1e6);
+    double pace = (fraction - t->last_fraction) / ((double)period / 1e6);
     t->rate = t->rate > 0 ? 0.9 * t->rate + 0.1 * pace : pace;
+    t->last_fraction = fraction;
     describe_stages(t, period);
     ta_progress p = {
         .fraction = fraction,

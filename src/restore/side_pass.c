@@ -324,6 +324,15 @@ static void report_progress(side_pass *p, const AVPacket *pkt)
         atomic_store(&p->job->side_us, av_rescale_q(pkt->dts, st->time_base, AV_TIME_BASE_Q) - p->job->zero_us);
 }
 
+/* Where the source has more bytes there is more to encode, too. */
+static void weigh(ta_job *job, const AVStream *st, const AVPacket *pkt)
+{
+    int64_t t = pkt->pts != AV_NOPTS_VALUE ? pkt->pts : pkt->dts;
+    int64_t second = t == AV_NOPTS_VALUE ? -1 : (av_rescale_q(t, st->time_base, AV_TIME_BASE_Q) - job->zero_us) / 1000000;
+    if (second >= 0 && second < job->weights)
+        atomic_fetch_add(&job->weight[second], (uint32_t)pkt->size);
+}
+
 static int read_all(side_pass *p, ta_error *err)
 {
     AVPacket *pkt = av_packet_alloc();
@@ -331,7 +340,9 @@ static int read_all(side_pass *p, ta_error *err)
     while (r >= 0 && (r = ta_input_read(p->in, pkt, err)) > 0) {
         side_track *s;
         ta_track *t = track_of(p, pkt->stream_index, &s);
-        if (t && t->copy)
+        if (pkt->stream_index == p->job->video)
+            weigh(p->job, ta_input_context(p->in)->streams[pkt->stream_index], pkt);
+        else if (t && t->copy)
             r = copy_packet(p, t, pkt, err);
         else if (t)
             r = decode(p, s, pkt, err);
@@ -435,6 +446,7 @@ static int side_main(void *opaque, ta_error *err)
     if (r >= 0)
         r = ta_input_sha256(p->in, p->job->source_sha256, err);
     ta_input_get_stats(p->in, &p->job->input_stats);
+    atomic_store(&p->job->weighed, r >= 0);
     let_go(p);
     return r;
 }
@@ -493,6 +505,12 @@ int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
     }
     if (r < 0)
         return r;
+    if (job->video >= 0)
+        mask |= 1ull << job->video;
+    job->weights = (int)TA_CLAMP(job->duration_us / 1000000 + 1, 0, 7 * 24 * 3600);
+    job->weight = ta_array((size_t)TA_MAX(job->weights, 1), sizeof *job->weight);
+    if (!job->weight)
+        return ta_no_memory(err);
     ta_input_select(p->in, mask);
     return ta_flow_add(job->flow, "sound", side_main, p, NULL, 0, ready, n_ready, err);
 }

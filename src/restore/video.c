@@ -290,6 +290,9 @@ static int pass_packets(video_nodes *v, ta_encoder *e, ta_error *err)
             av_packet_free(&pkt);
             return r == TA_DECODER_END ? 0 : r;
         }
+        int64_t us = av_rescale_q(pkt->pts, ta_encoder_time_base(e), AV_TIME_BASE_Q) - v->job->zero_us;
+        if (us > atomic_load(&v->job->out_us))
+            atomic_store(&v->job->out_us, us);
         if (ta_edge_push_packet(v->encoded, pkt) < 0)
             return ta_fail(err, TA_ERR_CANCELLED, "cancelled");
     }
