@@ -1,4 +1,5 @@
 /* The sound of a job: which tracks, through which chains, and the node that encodes a finished track. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "restore/internal.h"
@@ -358,7 +359,11 @@ static int encode_track(void *opaque, ta_error *err)
         r = a->gain->cls->drain(a->gain, err);
     if (r >= 0)
         r = ta_encoder_send(a->encoder, NULL, err);
-    return r < 0 ? r : push_packets(a, err);
+    if (r >= 0)
+        r = push_packets(a, err);
+    ta_spool_free(&t->pcm); /* a short track is encoded long before the picture ends */
+    malloc_trim(0);
+    return r;
 }
 
 static void free_audio(void *p)

@@ -165,7 +165,7 @@ static int build_flow(ta_job *job, ta_error *err)
         if (job->tracks[i].copy)
             continue;
         ta_edge *wait = ta_flow_packets(job->flow, 1, 0);
-        audio[n_audio] = ta_flow_packets(job->flow, 256, 1u << 20);
+        audio[n_audio] = ta_flow_packets(job->flow, 1 << 14, 1u << 20);
         r = wait && audio[n_audio] ? ta_audio_node(job, &job->tracks[i], wait, audio[n_audio], err)
                                    : ta_no_memory(err);
         ready[n_ready++] = wait;

@@ -1,5 +1,5 @@
-# More inputs that can't be restored, and wrong words: each gives one clear error with the documented exit code, names the
-# file, says what to do, and leaves nothing behind. test_bad_input.py goes through the manual's table.
+# More inputs that can't be restored, and wrong words: each gives one clear error with the documented exit code, names
+# the file, says what to do, and leaves nothing behind. test_bad_input.py goes through the manual's table.
 import os
 import subprocess
 import sys
