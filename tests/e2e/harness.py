@@ -69,7 +69,8 @@ def video_span(path):
 
 _video_span = m.video_span
 m.frames, m.video_span = _remembered_frames, video_span
-m.probe, m.sound = _remembering(m.probe, 20), _remembering(m.sound, 4)
+m.probe, m.sound, m.framemd5 = (_remembering(m.probe, 20), _remembering(m.sound, 4),
+                                _remembering(m.framemd5, 40))
 
 _folder = None
 
