@@ -85,8 +85,8 @@ static int measure(ta_job *job, double *cpu_per_frame, double *bytes_per_frame, 
     if (r >= 0)
         r = ta_decoder_open(&d, ta_input_context(in)->streams[job->video], 1, err);
     if (r >= 0)
-        r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, "/tmp", &counts, &chain, &notes,
-                            err);
+        r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, ta_job_scratch(job), &counts,
+                            &chain, &notes, err);
     if (r >= 0)
         r = ta_chain_configure(&chain, &job->link_in, &out, err);
     int64_t cpu = ta_process_cpu_us();

@@ -105,6 +105,8 @@ struct ta_job {
 /* A piece of a finished track from its spool, at sample `pos`; 1 and a frame of the caller's. */
 int ta_track_read(ta_track *t, int64_t pos, AVFrame **frame, ta_error *err);
 
+/* The folder for generated tables: the work folder, $TMPDIR, or /tmp. */
+const char *ta_job_scratch(const ta_job *job);
 void ta_job_note(ta_job *job, const char *fmt, ...) TA_PRINTF(2, 3);
 
 /* plan.c's parts */

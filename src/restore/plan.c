@@ -100,16 +100,19 @@ static void link_of_source(ta_job *job)
     job->link_in = (ta_link){ .type = AVMEDIA_TYPE_VIDEO, .video = v };
 }
 
+const char *ta_job_scratch(const ta_job *job)
+{
+    const char *work = ta_get_text(job->settings, TA_SET_work_dir), *temp = getenv("TMPDIR");
+    return work[0] ? work : temp && temp[0] ? temp : "/tmp";
+}
+
 static int plan_picture(ta_job *job, ta_error *err)
 {
     ta_buf notes = { 0 };
-    const char *work = ta_get_text(job->settings, TA_SET_work_dir);
-    if (!work[0])
-        work = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     enum AVPixelFormat fmt = ta_job_plan_pix_fmt(job, err);
     if (fmt == AV_PIX_FMT_NONE)
         return err->code;
-    int r = ta_picture_plan(job->settings, &job->source, fmt, work, &job->counts, &job->chain, &notes, err);
+    int r = ta_picture_plan(job->settings, &job->source, fmt, ta_job_scratch(job), &job->counts, &job->chain, &notes, err);
     if (r >= 0 && notes.data)
         for (char *line = notes.data, *next; line && *line; line = next) {
             next = strchr(line, '\n');
