@@ -176,6 +176,11 @@ char *ta_job_folder_file(ta_job_folder *f, const char *name)
     return path;
 }
 
+char *ta_job_folder_keep(const ta_job_folder *f, const char *name)
+{
+    return ta_path_join(f->path, name);
+}
+
 /* Removes the folder while its lock is held. The lock file goes last: from then on another run may take over. */
 static void remove_folder(const char *path)
 {

@@ -19,6 +19,8 @@ const char *ta_job_folder_path(const ta_job_folder *f);
 /* The path of the file `name` in the folder: a new string (ta_free), NULL when out of memory. The file is not created.
  * Its path is noted for ta_job_folder_unlink_all; of all open folders together the first 256 files are. */
 char *ta_job_folder_file(ta_job_folder *f, const char *name);
+/* The same for a file that another run can go on with: its path is not noted, so it stays when the process ends. */
+char *ta_job_folder_keep(const ta_job_folder *f, const char *name);
 /* Lets go of the lock and, unless `keep`, removes the folder with all that is in it. Safe on NULL; frees *f. */
 void ta_job_folder_close(ta_job_folder **f, bool keep);
 

@@ -71,6 +71,8 @@ struct ta_job {
     int64_t duration_us;       /* of the part that is kept; -1 unknown */
     ta_buf notes;              /* one remark a line */
     ta_job_folder *folder;
+    bool durable;              /* the job folder is worked in so that a later run can go on */
+    double sound_piece_seconds; /* durable: how much sound is finished at once; 0 = 300 */
     void *owner;               /* job.c: what is freed with the flow */
     double estimate_seconds;   /* -1 = not made */
     int64_t estimate_bytes;

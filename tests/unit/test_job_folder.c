@@ -205,7 +205,9 @@ static int end_at_once(void *arg)
             fclose(f);
         ta_free(path);
     }
-    put_file(in(state, ".b.terminalai/unknown"), "x");
+    char *kept = ta_job_folder_keep(b, "kept");
+    put_file(kept, "x");
+    ta_free(kept);
     raise(SIGUSR1);
     return 2;
 }
@@ -218,7 +220,8 @@ static void unlinks_all_at_the_last_moment(void **state)
     assert_int_equal(in_child(end_at_once, state), 77);
     sigaction(SIGUSR1, &old, NULL);
     assert_false(exists(in(state, ".a.terminalai")));
-    assert_int_equal(entries(in(state, ".b.terminalai")), 1); /* a file that nobody named stays */
+    assert_int_equal(entries(in(state, ".b.terminalai")), 1); /* the file to keep stays */
+    assert_true(exists(in(state, ".b.terminalai/kept")));
     /* And in a process that lives on */
     ta_job_folder *f = open_folder(in(state, "c"), NULL);
     ta_job_folder_unlink_all();
