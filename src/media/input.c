@@ -13,6 +13,7 @@ typedef struct stream_time {
 } stream_time;
 
 struct ta_input {
+    const struct probe *look; /* how long the streams were looked for */
     char *path;
     ta_io *io;
     AVFormatContext *ctx;
@@ -25,6 +26,10 @@ struct ta_input {
     unsigned n_times;
     ta_input_stats stats;
     int bad_reads;
+    bool moved; /* another reader has been at work */
+    ta_input_reader *read; /* in place of the linear reading */
+    void (*drop)(void *opaque);
+    void *opaque;
 };
 
 static int interrupted(void *opaque)
@@ -51,6 +56,7 @@ static const struct probe {
 static int open_context(ta_input *in, const struct probe *probe, ta_error *err)
 {
     AVDictionary *options = NULL;
+    in->look = probe;
     in->ctx = avformat_alloc_context();
     if (!in->ctx)
         return ta_no_memory(err);
@@ -168,6 +174,7 @@ void ta_input_close(ta_input **pin)
     ta_input *in = *pin;
     if (!in)
         return;
+    ta_input_set_reader(in, NULL, NULL, NULL);
     avformat_close_input(&in->ctx);
     ta_io_close(&in->io);
     ta_free(in->times);
@@ -231,6 +238,48 @@ static int make_continuous(ta_input *in, AVPacket *pkt, ta_error *err)
     return 0;
 }
 
+ta_io *ta_input_io(ta_input *in)
+{
+    return in->io;
+}
+
+const char *ta_input_path(const ta_input *in)
+{
+    return in->path;
+}
+
+ta_cancel *ta_input_cancel(const ta_input *in)
+{
+    return in->cancel;
+}
+
+bool ta_input_untouched(const ta_input *in)
+{
+    return in->stats.packets == 0 && !in->moved;
+}
+
+int64_t ta_input_offset_us(const ta_input *in)
+{
+    return in->offset_us;
+}
+
+void ta_input_set_reader(ta_input *in, ta_input_reader *read, void *opaque, void (*drop)(void *opaque))
+{
+    if (in->drop)
+        in->drop(in->opaque);
+    in->moved = true;
+    in->read = read;
+    in->opaque = opaque;
+    in->drop = drop;
+}
+
+int ta_input_rewind(ta_input *in, ta_error *err)
+{
+    avformat_close_input(&in->ctx);
+    avio_seek(ta_io_context(in->io), 0, SEEK_SET);
+    return open_context(in, in->look, err);
+}
+
 static int read_failed(ta_input *in, int averror, ta_error *err)
 {
     if (averror == AVERROR_EXIT || ta_cancelled(in->cancel))
@@ -245,20 +294,31 @@ static int read_failed(ta_input *in, int averror, ta_error *err)
     return 1;
 }
 
-int ta_input_read(ta_input *in, AVPacket *pkt, ta_error *err)
+int ta_input_read_raw(ta_input *in, AVPacket *pkt, ta_error *err)
 {
     for (;;) {
         int r = av_read_frame(in->ctx, pkt);
         if (r == AVERROR_EOF)
             return ta_io_error(in->io) ? read_failed(in, AVERROR(EIO), err) : 0;
-        if (r < 0) {
-            if ((r = read_failed(in, r, err)) < 0)
-                return r;
-            continue;
-        }
-        in->bad_reads = 0;
-        in->stats.packets++;
-        in->stats.corrupt += pkt->flags & AV_PKT_FLAG_CORRUPT ? 1 : 0;
+        if (r >= 0)
+            break;
+        if ((r = read_failed(in, r, err)) < 0)
+            return r;
+    }
+    in->bad_reads = 0;
+    in->stats.packets++;
+    in->stats.corrupt += pkt->flags & AV_PKT_FLAG_CORRUPT ? 1 : 0;
+    return 1;
+}
+
+int ta_input_read(ta_input *in, AVPacket *pkt, ta_error *err)
+{
+    if (in->read)
+        return in->read(in->opaque, pkt, err);
+    for (;;) {
+        int r = ta_input_read_raw(in, pkt, err);
+        if (r <= 0)
+            return r;
         if ((r = make_continuous(in, pkt, err)) < 0) {
             av_packet_unref(pkt);
             return r;

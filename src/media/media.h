@@ -99,6 +99,102 @@ void ta_input_get_stats(ta_input *in, ta_input_stats *s);
 /* SHA-256 of the bytes of the file(s), finished by reading what was not yet read in order. */
 int ta_input_sha256(ta_input *in, char hex[65], ta_error *err);
 
+/* ---- Index ----------------------------------------------------------------------------------------------------- */
+
+/* What one full reading of an input found: every packet of sound, picture and subtitles in file order, the pictures in
+ * the order in which they are shown, and where decoding must start for each. It lives in a file (40 bytes a packet, 16 a
+ * picture) that is mapped read-only, so that memory does not grow with the length. Once built or opened it never
+ * changes: all functions that take a const ta_index are thread safe.
+ *
+ * A "packet" is the number of a packet of the video stream in file order (= decoding order), from 0. A "frame" is the
+ * number of a picture in the order of presentation, from 0. Times are in the video stream's time base, unwrapped and
+ * continuous as ta_input_read gives them. */
+typedef struct ta_index ta_index;
+
+/* A packet. `pts` and `dts` may be AV_NOPTS_VALUE, `pos` (byte in the joined file) -1. */
+typedef struct ta_index_packet {
+    int64_t pts, dts, pos;
+    uint32_t size;
+    int32_t duration; /* in the stream's time base; fields that are shown once more are in it */
+    uint32_t check;   /* CRC-32 of the bytes */
+    uint8_t stream, flags; /* AV_PKT_FLAG_* */
+    uint8_t picture;       /* TA_PICTURE_*; 0 = not known, or no picture */
+    int8_t repeat;         /* the parser's repeat_pict: fields shown once more, where it knows; else 0 */
+} ta_index_packet;
+
+enum {
+    TA_PICTURE_TYPE = 7,         /* mask: an AVPictureType (1 I, 2 P, 3 B) */
+    TA_PICTURE_FIELD = 8,        /* one field of two packets (H.264 PAFF) */
+    TA_PICTURE_SECOND_FIELD = 16 /* completes the picture before it, is no frame of its own */
+};
+
+/* What is to be indexed. */
+typedef struct ta_index_source {
+    const char *path;
+    ta_input *known; /* an opening of `path`; may be NULL */
+    int stream;      /* of the video, -1 = none: then there are no frames */
+    ta_cancel *cancel;
+    void (*progress)(void *opaque, double fraction); /* 0..1, in the calling thread; may be NULL */
+    void *opaque;
+} ta_index_source;
+
+/* Reads the whole input once and writes its index to `file` (temporary name, fsync, rename; an older one is replaced),
+ * then opens it. The same reading gives the SHA-256 of the source. TA_ERR_NOINPUT, TA_ERR_DATA, TA_ERR_IO (source),
+ * TA_ERR_AGAIN (disk full), TA_ERR_CANTCREATE, TA_ERR_CANCELLED. On failure *ix is NULL and `file` is as it was. */
+int ta_index_build(ta_index **ix, const char *file, const ta_index_source *source, ta_error *err);
+/* Opens an index file and checks it as a whole. TA_ERR_NOINPUT, TA_ERR_DATA (damaged, another version), TA_ERR_IO. */
+int ta_index_open(ta_index **ix, const char *file, ta_error *err);
+/* Safe on NULL. Inputs that follow this index must be closed before. */
+void ta_index_close(ta_index **ix);
+
+/* SHA-256 of the source's bytes (of all joined files), 64 hex digits, and their number. */
+const char *ta_index_source_sha256(const ta_index *ix);
+int64_t ta_index_source_size(const ta_index *ix);
+/* SHA-256 of the index itself: names its content. */
+const char *ta_index_sha256(const ta_index *ix);
+
+int ta_index_video(const ta_index *ix); /* the stream, -1 = none */
+AVRational ta_index_time_base(const ta_index *ix);
+/* Packets of all streams; of the video stream. */
+int64_t ta_index_records(const ta_index *ix);
+int64_t ta_index_packets(const ta_index *ix);
+/* `n` must be in range. The pointers live as long as the index. */
+const ta_index_packet *ta_index_record(const ta_index *ix, int64_t n);
+const ta_index_packet *ta_index_packet_at(const ta_index *ix, int64_t packet);
+/* Stretches of continuous time: 1 + the joints found. */
+int64_t ta_index_epochs(const ta_index *ix);
+
+/* Pictures that the file holds, by rising time. A decoder may show fewer: leading pictures at the very start of a
+ * recording have no reference, broken ones are dropped. So frames are to be cut by their times, not by counting.
+ *
+ * Without a pts a picture gets the time that linear decoding shows: what does not wait for others (B, or a codec without
+ * reordering) has its dts; else it leaves the decoder when a later packet comes in, and has that one's dts; without a
+ * dts its time is its predecessor's plus that one's duration. A picture whose time does not rise is left out. */
+int64_t ta_index_frames(const ta_index *ix);
+int64_t ta_index_frame_pts(const ta_index *ix, int64_t frame);
+int64_t ta_index_frame_packet(const ta_index *ix, int64_t frame);
+/* The last frame at or before `pts`, -1 when there is none. */
+int64_t ta_index_frame_at(const ta_index *ix, int64_t pts);
+/* The packet where decoding must start so that at least `count` key frames are shown before or at `frame`; 0 (the
+ * start of the file) when there are not so many. */
+int64_t ta_index_key_before(const ta_index *ix, int64_t frame, int count);
+/* Bytes of the packets of the frames [first, end): how much work they are, roughly. */
+int64_t ta_index_bytes(const ta_index *ix, int64_t first, int64_t end);
+
+/* Goes to a packet of the index's video stream: from here on ta_input_read returns the packets of this stream alone, from
+ * `packet` on, with the times, flags and duration of the linear reading. Each is compared with the index by size and
+ * CRC; one that differs is TA_ERR_DATA (the source changed, or can't be read twice alike) and is never returned. Uses
+ * the container's index or positions, more than once where it lands late; at worst the file is read from its front.
+ * `ix` must outlive the input. May be called again. */
+int ta_input_go_to(ta_input *in, const ta_index *ix, int64_t packet, ta_error *err);
+/* ta_input_open_as and ta_input_go_to in one. */
+int ta_input_open_at(ta_input **in, const char *path, ta_input *known, const ta_index *ix, int64_t packet,
+                     ta_cancel *cancel, ta_error *err);
+/* Goes to each of these packets with one opening: that a plan can be carried out is known before it starts. The message
+ * names the first that can't be reached. */
+int ta_index_check(const ta_index *ix, const char *path, ta_input *known, const int64_t *packets, int count,
+                   ta_cancel *cancel, ta_error *err);
+
 /* ---- Decoding -------------------------------------------------------------------------------------------------- */
 
 typedef struct ta_decoder ta_decoder;

@@ -1,0 +1,69 @@
+/* The file of an index: its layout and what the parts of the index share. Private to media.
+ *
+ * header | records (in file order) | video table | frames | epochs | streams | SHA-256 of all that, 32 bytes.
+ * All numbers are little-endian; the parts start at multiples of 8 bytes. */
+#ifndef TA_MEDIA_INDEX_H
+#define TA_MEDIA_INDEX_H
+
+#include "media/internal.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the index is mapped as it lies in the file, in little-endian order"
+#endif
+
+#define TA_INDEX_MAGIC "TA-INDEX"
+#define TA_INDEX_MAGIC_CHARS { 'T', 'A', '-', 'I', 'N', 'D', 'E', 'X' }
+enum { TA_INDEX_VERSION = 1, TA_INDEX_DIGEST = 32 };
+
+typedef struct ta_index_header {
+    char magic[8];
+    uint32_t version, record_size;
+    uint64_t records, packets, frames, epochs;
+    uint32_t streams;
+    int32_t video; /* stream, -1 = none */
+    int64_t source_size;
+    char source_sha256[64];
+} ta_index_header;
+_Static_assert(sizeof(ta_index_header) == 128, "layout of the file");
+_Static_assert(sizeof(ta_index_packet) == 40, "layout of the file");
+
+typedef struct ta_index_frame {
+    int64_t pts;
+    uint32_t packet, spare;
+} ta_index_frame;
+
+/* From this record on time is moved by so much. */
+typedef struct ta_index_epoch {
+    uint64_t record;
+    int64_t offset_us;
+} ta_index_epoch;
+
+typedef struct ta_index_stream {
+    int32_t type, codec, id, num, den, delay, spare[2];
+} ta_index_stream;
+
+/* Where the parts lie. */
+typedef struct ta_index_layout {
+    size_t records, video, frames, epochs, streams, digest, end;
+} ta_index_layout;
+
+struct ta_index {
+    const uint8_t *map;
+    size_t size;
+    const ta_index_header *head;
+    const ta_index_packet *records;
+    const uint32_t *video;
+    const ta_index_frame *frames;
+    const ta_index_epoch *epochs;
+    const ta_index_stream *streams;
+    char sha256[65], source_sha256[65];
+};
+
+/* False when the counts are too large for any file. */
+bool ta_index_lay_out(const ta_index_header *h, ta_index_layout *l);
+/* The check value of a packet's bytes. */
+uint32_t ta_index_checksum(const AVPacket *pkt);
+/* The stream of the index that is meant is there, with the same codec and time base. */
+bool ta_index_fits(const ta_index *ix, ta_input *in);
+
+#endif

@@ -1,0 +1,266 @@
+/* An index as it is used: the file mapped and checked, and what can be asked of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libavutil/crc.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "media/index.h"
+
+enum { HASH_STEP = 1 << 20 };
+
+static bool add_part(size_t *at, uint64_t count, size_t size)
+{
+    if (count > SIZE_MAX / 16 / size)
+        return false;
+    *at += ((size_t)count * size + 7) / 8 * 8;
+    return *at < SIZE_MAX / 2;
+}
+
+bool ta_index_lay_out(const ta_index_header *h, ta_index_layout *l)
+{
+    size_t at = l->records = sizeof *h;
+    if (!add_part(&at, h->records, sizeof(ta_index_packet)))
+        return false;
+    l->video = at;
+    if (!add_part(&at, h->packets, sizeof(uint32_t)))
+        return false;
+    l->frames = at;
+    if (!add_part(&at, h->frames, sizeof(ta_index_frame)))
+        return false;
+    l->epochs = at;
+    if (!add_part(&at, h->epochs, sizeof(ta_index_epoch)))
+        return false;
+    l->streams = at;
+    if (!add_part(&at, h->streams, sizeof(ta_index_stream)))
+        return false;
+    l->digest = at;
+    l->end = at + TA_INDEX_DIGEST;
+    return true;
+}
+
+uint32_t ta_index_checksum(const AVPacket *pkt)
+{
+    return av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), UINT32_MAX, pkt->data, (size_t)pkt->size);
+}
+
+static int fail_damaged(const char *file, const char *what, ta_error *err)
+{
+    ta_fail(err, TA_ERR_DATA, "the index '%s' is damaged: %s", file, what);
+    return ta_hint(err, "remove it, so that it is made again");
+}
+
+static void hex_of(const uint8_t *sum, char hex[65])
+{
+    for (int i = 0; i < TA_INDEX_DIGEST; i++)
+        snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+}
+
+static int check_digest(ta_index *ix, const char *file, size_t at, ta_error *err)
+{
+    char stored[65];
+    ta_sha256 *h = ta_sha256_new();
+    if (!h)
+        return ta_no_memory(err);
+    for (size_t i = 0; i < at; i += HASH_STEP)
+        ta_sha256_add(h, ix->map + i, TA_MIN((size_t)HASH_STEP, at - i));
+    ta_sha256_end(&h, ix->sha256);
+    hex_of(ix->map + at, stored);
+    return strcmp(stored, ix->sha256) == 0 ? 0 : fail_damaged(file, "its checksum is wrong", err);
+}
+
+/* What the numbers of the file refer to must be there: the checksum alone does not make a file ours. */
+static bool refers_inside(const ta_index *ix)
+{
+    const ta_index_header *h = ix->head;
+    if (h->video < -1 || h->video >= (int64_t)h->streams || (h->video < 0 && (h->packets || h->frames)))
+        return false;
+    for (uint64_t i = 0; i < h->packets; i++)
+        if (ix->video[i] >= h->records)
+            return false;
+    for (uint64_t i = 0; i < h->frames; i++)
+        if (ix->frames[i].packet >= h->packets)
+            return false;
+    return true;
+}
+
+static int check_file(ta_index *ix, const char *file, ta_error *err)
+{
+    ta_index_layout l;
+    const ta_index_header *h = (const void *)ix->map;
+    if (ix->size < sizeof *h || memcmp(h->magic, TA_INDEX_MAGIC, sizeof h->magic) != 0)
+        return fail_damaged(file, "it is no index", err);
+    if (h->version != TA_INDEX_VERSION || h->record_size != sizeof(ta_index_packet)) {
+        ta_fail(err, TA_ERR_DATA, "the index '%s' is of version %u, not %d", file, h->version, TA_INDEX_VERSION);
+        return ta_hint(err, "remove it, so that it is made again");
+    }
+    if (!ta_index_lay_out(h, &l) || l.end != ix->size)
+        return fail_damaged(file, "its length is wrong", err);
+    int r = check_digest(ix, file, l.digest, err);
+    if (r < 0)
+        return r;
+    ix->head = h;
+    ix->records = (const void *)(ix->map + l.records);
+    ix->video = (const void *)(ix->map + l.video);
+    ix->frames = (const void *)(ix->map + l.frames);
+    ix->epochs = (const void *)(ix->map + l.epochs);
+    ix->streams = (const void *)(ix->map + l.streams);
+    memcpy(ix->source_sha256, h->source_sha256, sizeof h->source_sha256);
+    return refers_inside(ix) ? 0 : fail_damaged(file, "it refers to what is not there", err);
+}
+
+static int map_file(ta_index *ix, const char *file, ta_error *err)
+{
+    struct stat st;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ta_fail_errno(err, errno, false, "can't open", file);
+    int r = fstat(fd, &st) < 0 ? ta_fail_errno(err, errno, false, "can't read", file) : 0;
+    if (r >= 0 && (!S_ISREG(st.st_mode) || st.st_size == 0))
+        r = fail_damaged(file, "it is empty or no plain file", err);
+    if (r >= 0) {
+        void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (map == MAP_FAILED)
+            r = ta_fail_errno(err, errno, false, "can't map", file);
+        else
+            ix->map = map;
+        ix->size = (size_t)st.st_size;
+    }
+    close(fd);
+    return r;
+}
+
+int ta_index_open(ta_index **out, const char *file, ta_error *err)
+{
+    ta_index *ix = ta_alloc(sizeof *ix);
+    int r = ix ? map_file(ix, file, err) : ta_no_memory(err);
+    if (r >= 0)
+        r = check_file(ix, file, err);
+    if (r < 0)
+        ta_index_close(&ix);
+    *out = ix;
+    return r;
+}
+
+void ta_index_close(ta_index **pix)
+{
+    if (!pix || !*pix)
+        return;
+    if ((*pix)->map)
+        munmap((void *)(uintptr_t)(*pix)->map, (*pix)->size);
+    ta_freep(pix);
+}
+
+const char *ta_index_source_sha256(const ta_index *ix)
+{
+    return ix->source_sha256;
+}
+
+int64_t ta_index_source_size(const ta_index *ix)
+{
+    return ix->head->source_size;
+}
+
+const char *ta_index_sha256(const ta_index *ix)
+{
+    return ix->sha256;
+}
+
+int ta_index_video(const ta_index *ix)
+{
+    return ix->head->video;
+}
+
+AVRational ta_index_time_base(const ta_index *ix)
+{
+    const ta_index_stream *st = &ix->streams[TA_MAX(ix->head->video, 0)];
+    return (AVRational){ st->num, st->den };
+}
+
+int64_t ta_index_records(const ta_index *ix)
+{
+    return (int64_t)ix->head->records;
+}
+
+int64_t ta_index_packets(const ta_index *ix)
+{
+    return (int64_t)ix->head->packets;
+}
+
+int64_t ta_index_epochs(const ta_index *ix)
+{
+    return (int64_t)ix->head->epochs;
+}
+
+int64_t ta_index_frames(const ta_index *ix)
+{
+    return (int64_t)ix->head->frames;
+}
+
+const ta_index_packet *ta_index_record(const ta_index *ix, int64_t n)
+{
+    return &ix->records[n];
+}
+
+const ta_index_packet *ta_index_packet_at(const ta_index *ix, int64_t packet)
+{
+    return &ix->records[ix->video[packet]];
+}
+
+int64_t ta_index_frame_pts(const ta_index *ix, int64_t frame)
+{
+    return ix->frames[frame].pts;
+}
+
+int64_t ta_index_frame_packet(const ta_index *ix, int64_t frame)
+{
+    return ix->frames[frame].packet;
+}
+
+int64_t ta_index_frame_at(const ta_index *ix, int64_t pts)
+{
+    int64_t low = 0, high = ta_index_frames(ix);
+    while (low < high) {
+        int64_t mid = low + (high - low) / 2;
+        if (ix->frames[mid].pts <= pts)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low - 1;
+}
+
+int64_t ta_index_key_before(const ta_index *ix, int64_t frame, int count)
+{
+    int64_t pts = ta_index_frame_pts(ix, frame);
+    for (int64_t i = ta_index_frame_packet(ix, frame); i > 0; i--) {
+        const ta_index_packet *p = ta_index_packet_at(ix, i);
+        int64_t shown = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+        /* A key frame that decodes before this one may be shown behind it (an open group of pictures). */
+        if (p->flags & AV_PKT_FLAG_KEY && !(p->picture & TA_PICTURE_SECOND_FIELD) && shown <= pts && --count <= 0)
+            return i;
+    }
+    return 0;
+}
+
+int64_t ta_index_bytes(const ta_index *ix, int64_t first, int64_t end)
+{
+    int64_t sum = 0;
+    for (int64_t i = first; i < end; i++)
+        sum += ta_index_packet_at(ix, ta_index_frame_packet(ix, i))->size;
+    return sum;
+}
+
+bool ta_index_fits(const ta_index *ix, ta_input *in)
+{
+    const AVFormatContext *ctx = ta_input_context(in);
+    int video = ta_index_video(ix);
+    if (video < 0 || video >= (int)ctx->nb_streams)
+        return false;
+    const ta_index_stream *want = &ix->streams[video];
+    const AVStream *st = ctx->streams[video];
+    return st->codecpar->codec_type == (enum AVMediaType)want->type &&
+           st->codecpar->codec_id == (enum AVCodecID)want->codec && st->id == want->id &&
+           st->time_base.num == want->num && st->time_base.den == want->den;
+}
