@@ -214,6 +214,44 @@ void ta_decoder_flush(ta_decoder *d);
 AVCodecContext *ta_decoder_context(ta_decoder *d);
 uint64_t ta_decoder_errors(const ta_decoder *d);
 
+/* ---- Frames and single pictures -------------------------------------------------------------------------------- */
+
+/* The decoded frames of a file's best video stream, in order. Not thread safe. */
+typedef struct ta_frames ta_frames;
+/* As ta_input_open; TA_ERR_DATA without a picture. `threads` as for ta_decoder_open. */
+int ta_frames_open(ta_frames **f, const char *path, int threads, ta_cancel *cancel, ta_error *err);
+void ta_frames_close(ta_frames **f);
+ta_input *ta_frames_input(ta_frames *f);
+/* What the file declares, colour guessed where untagged. */
+const ta_video_format *ta_frames_format(const ta_frames *f);
+/* 1 and the next frame, 0 at the end. Its pts is in the stream's time base; aspect and colour tags are filled in from the
+ * container, or guessed. TA_ERR_CANCELLED. */
+int ta_frames_next(ta_frames *f, AVFrame *frame, ta_error *err);
+/* Neither the file nor a frame so far names a matrix: the frames carry a guess. */
+bool ta_frames_untagged(const ta_frames *f);
+/* The frame's time in microseconds, on the file's own time line. */
+int64_t ta_frames_us(const ta_frames *f, const AVFrame *frame);
+/* Goes on at least 10 s before `us`, which must lie ahead (or anywhere in files that can seek by time): so that what is
+ * decoded at `us` is what decoding from the start gives. MPEG streams are read over, not sought in. */
+void ta_frames_seek(ta_frames *f, int64_t us);
+/* Goes on at the last key frame before `us`; in MPEG streams at the first one behind it. */
+void ta_frames_seek_near(ta_frames *f, int64_t us);
+/* False for MPEG streams, whose time stamps have to be searched for. */
+bool ta_frames_can_seek(const ta_frames *f);
+/* The last frame at or before `us` (the first one, where all are later) of a file. av_frame_free it. */
+int ta_frame_at(const char *path, int64_t us, ta_cancel *cancel, AVFrame **out, ta_error *err);
+
+typedef enum ta_kernel { TA_KERNEL_BICUBIC, TA_KERNEL_LANCZOS } ta_kernel;
+/* A frame with buffers, or NULL when out of memory. */
+AVFrame *ta_new_frame(enum AVPixelFormat format, int width, int height);
+/* Scales and converts into a frame with buffers, by the matrix and range that both frames name. */
+int ta_frame_convert(AVFrame *to, const AVFrame *from, ta_kernel kernel, ta_error *err);
+/* Draws a frame into a box of an RGB24 canvas, scaled by Lanczos. */
+int ta_draw(AVFrame *canvas, int x, int y, int width, int height, const AVFrame *from, ta_error *err);
+/* An RGB24 frame as PNG. */
+int ta_png_encode(AVPacket *pkt, const AVFrame *rgb, ta_error *err);
+int ta_png_write(const AVFrame *rgb, const char *path, bool overwrite, ta_error *err);
+
 /* ---- Encoding -------------------------------------------------------------------------------------------------- */
 
 typedef struct ta_encoder ta_encoder;

@@ -136,7 +136,4 @@ typedef struct ta_ticker ta_ticker;
 ta_ticker *ta_ticker_start(ta_job *job);
 void ta_ticker_stop(ta_ticker **t);
 
-/* A picture of the source beside the restored one, at a moment of the output (microseconds from its start). */
-int ta_before_after(const ta_job *job, int64_t at_us, const char *png, ta_error *err); /* preview.c */
-
 #endif
