@@ -30,7 +30,8 @@ static void show_pairs(void *opaque, int64_t us, uint64_t pairs)
     if (now < *next)
         return;
     *next = now + 500000;
-    fprintf(stderr, "\r\033[Kmeasuring  %s  %llu frames", ta_print_time(TA_MAX(us, 0), time), (unsigned long long)pairs);
+    fprintf(stderr, "\r\033[Kmeasuring  %s  %llu frames", ta_print_time(TA_MAX(us, 0), time),
+            (unsigned long long)pairs);
     fflush(stderr);
 }
 
@@ -74,8 +75,9 @@ const ta_verb ta_verb_metrics = {
     .usage = "metrics REFERENCE TESTED [--json] [--start TIME] [--end TIME] [--align auto|none]",
     .summary = "Measure a file against a reference: PSNR, SSIM, flicker",
     .run = run,
-    .more = "  Frames are paired by time, counted from each file's first picture (--align none: by the files' own times).\n"
-            "  The tested file is brought to the reference's size (bicubic), pixel format, matrix and range.\n"
-            "  --json             the same as JSON; infinity is \"inf\"\n"
-            "  --start, --end     measure only this piece\n",
+    .more =
+        "  Frames are paired by time, counted from each file's first picture (--align none: by the files' own times).\n"
+        "  The tested file is brought to the reference's size (bicubic), pixel format, matrix and range.\n"
+        "  --json             the same as JSON; infinity is \"inf\"\n"
+        "  --start, --end     measure only this piece\n",
 };

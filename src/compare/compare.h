@@ -26,7 +26,8 @@ typedef struct ta_pair {
     int64_t us;           /* A's time, aligned */
 } ta_pair;
 /* TA_ERR_NOINPUT, TA_ERR_DATA ... as ta_frames_open. */
-int ta_pairs_open(ta_pairs **p, const char *a, const char *b, const ta_pair_options *o, ta_cancel *cancel, ta_error *err);
+int ta_pairs_open(ta_pairs **p, const char *a, const char *b, const ta_pair_options *o, ta_cancel *cancel,
+                  ta_error *err);
 /* 1 and a pair, 0 at the end. */
 int ta_pairs_next(ta_pairs *p, ta_pair *pair, ta_error *err);
 void ta_pairs_unpaired(const ta_pairs *p, uint64_t *a, uint64_t *b);
@@ -40,11 +41,11 @@ AVFrame *ta_cut_sides(const AVFrame *frame, int margin);
 
 /* ---- Metrics --------------------------------------------------------------------------------------------------- */
 
-/* Definitions. x and y are samples of reference and tested file in one plane of N samples, M the largest value (2^bits-1).
+/* Definitions. x and y are samples of reference and tested file in one plane, M the largest value (2^bits - 1).
  *   PSNR     10 log10(M^2 / mean (x-y)^2) a plane; "average" takes the mean over all planes, each sample counting
  *            alike. A file's value comes from the mean squared error over all its pairs. Infinite for equal pictures.
- *   SSIM     Wang, Bovik, Sheikh, Simoncelli, "Image Quality Assessment: From Error Visibility to Structural Similarity",
- *            IEEE TIP 13(4), 2004: over windows of 8x8 every 4 samples, all weighing the same, variances unbiased,
+ *   SSIM     Wang, Bovik, Sheikh, Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
+ *            Similarity", IEEE TIP 13(4), 2004: over windows of 8x8 every 4 samples, all weighing the same, variances unbiased,
  *            C1 = (0.01 M)^2 / 64 and C2 = (0.03 M)^2. (The paper's C1 has no 64; x264 and libavfilter have it, and
  *            figures are only of use where they can be compared with others'.) "all" weighs planes by their samples.
  *   Flicker  how much more B changes from picture to picture than A does, in luma, in steps of 8 bits (0..255):

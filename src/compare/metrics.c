@@ -41,8 +41,8 @@ enum { SAID_SIZE = 1, SAID_FORMAT = 2, SAID_MATRIX = 4, SAID_RANGE = 8, SAID_PLA
 /* BT.601 has one matrix under two names. */
 static bool same_matrix(enum AVColorSpace a, enum AVColorSpace b)
 {
-    bool both_601 = (a == AVCOL_SPC_SMPTE170M || a == AVCOL_SPC_BT470BG) &&
-                    (b == AVCOL_SPC_SMPTE170M || b == AVCOL_SPC_BT470BG);
+    bool both_601 =
+        (a == AVCOL_SPC_SMPTE170M || a == AVCOL_SPC_BT470BG) && (b == AVCOL_SPC_SMPTE170M || b == AVCOL_SPC_BT470BG);
     return a == b || both_601;
 }
 
@@ -87,8 +87,11 @@ static int adapt(meter *t, AVFrame **out, const AVFrame *from, const AVFrame *fo
 /* The reference as it is, but in a format that can be read plainly. */
 static int adapt_reference(meter *t, const AVFrame *a, ta_error *err)
 {
-    AVFrame form = { .format = ta_planes_format(a->format), .width = a->width, .height = a->height,
-                     .colorspace = a->colorspace, .color_range = a->color_range };
+    AVFrame form = { .format = ta_planes_format(a->format),
+                     .width = a->width,
+                     .height = a->height,
+                     .colorspace = a->colorspace,
+                     .color_range = a->color_range };
     if (form.format == AV_PIX_FMT_NONE)
         return ta_fail(err, TA_ERR_DATA, "the pixel format %s can't be measured", av_get_pix_fmt_name(a->format));
     if (form.format != a->format)

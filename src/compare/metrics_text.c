@@ -51,8 +51,10 @@ char *ta_metrics_text(const ta_metrics *m)
         add_worst(&b, &m->worst_flicker, 4);
         ta_buf_add(&b, "\n");
     }
-    ta_buf_addf(&b, "frames  %llu pairs from %s to %s, %llu of them equal; without a partner: %llu of the reference, %llu "
-                "tested\n", (unsigned long long)m->pairs, ta_print_time(TA_MAX(m->first_us, 0), from),
+    ta_buf_addf(&b,
+                "frames  %llu pairs from %s to %s, %llu of them equal; without a partner: %llu of the reference, %llu "
+                "tested\n",
+                (unsigned long long)m->pairs, ta_print_time(TA_MAX(m->first_us, 0), from),
                 ta_print_time(TA_MAX(m->last_us, 0), to), (unsigned long long)m->equal,
                 (unsigned long long)m->unpaired_a, (unsigned long long)m->unpaired_b);
     ta_buf_addf(&b, "as      %dx%d %s, %d bits\n", m->width, m->height, m->pix_fmt, m->bits);

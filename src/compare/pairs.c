@@ -70,7 +70,8 @@ static int open_side(side *s, const char *path, ta_cancel *cancel, ta_error *err
     return s->now && s->next ? ta_frames_open(&s->frames, path, 0, cancel, err) : ta_no_memory(err);
 }
 
-int ta_pairs_open(ta_pairs **out, const char *a, const char *b, const ta_pair_options *o, ta_cancel *cancel, ta_error *err)
+int ta_pairs_open(ta_pairs **out, const char *a, const char *b, const ta_pair_options *o, ta_cancel *cancel,
+                  ta_error *err)
 {
     ta_pairs *p = ta_alloc(sizeof *p);
     int r = p ? 0 : ta_no_memory(err);

@@ -8,12 +8,18 @@
 static enum AVPixelFormat plain(enum AVPixelFormat f)
 {
     switch (f) {
-    case AV_PIX_FMT_YUVJ420P: return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P: return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ444P: return AV_PIX_FMT_YUV444P;
-    case AV_PIX_FMT_YUVJ440P: return AV_PIX_FMT_YUV440P;
-    case AV_PIX_FMT_YUVJ411P: return AV_PIX_FMT_YUV411P;
-    default: return f;
+    case AV_PIX_FMT_YUVJ420P:
+        return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+        return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P:
+        return AV_PIX_FMT_YUV444P;
+    case AV_PIX_FMT_YUVJ440P:
+        return AV_PIX_FMT_YUV440P;
+    case AV_PIX_FMT_YUVJ411P:
+        return AV_PIX_FMT_YUV411P;
+    default:
+        return f;
     }
 }
 
@@ -47,8 +53,8 @@ int ta_frame_convert(AVFrame *to, const AVFrame *from, ta_kernel kernel, ta_erro
                        av_get_pix_fmt_name(from->format), av_get_pix_fmt_name(to->format));
     sws_setColorspaceDetails(sws, sws_getCoefficients((int)from->colorspace), full_range(from),
                              sws_getCoefficients((int)to->colorspace), full_range(to), 0, 1 << 16, 1 << 16);
-    int lines = sws_scale(sws, (const uint8_t *const *)from->data, from->linesize, 0, from->height, to->data,
-                          to->linesize);
+    int lines =
+        sws_scale(sws, (const uint8_t *const *)from->data, from->linesize, 0, from->height, to->data, to->linesize);
     sws_freeContext(sws);
     return lines == to->height ? 0 : ta_fail(err, TA_ERR_SOFTWARE, "the picture can't be converted");
 }

@@ -122,8 +122,8 @@ class Metrics(h.Case):
     def test_time_pairs_frames(self):
         late = make("late.mkv", "-itsoffset", 3.5, "-i", noisy(source()), "-c", "copy")
         self.assertEqual(50, metrics(source(), late)["frames"]["pairs"])
-        self.assertNear(metrics(source(), late)["psnr"]["average"], metrics(source(), noisy(source()))["psnr"]["average"],
-                        1e-6)
+        there = metrics(source(), noisy(source()))["psnr"]["average"]
+        self.assertNear(metrics(source(), late)["psnr"]["average"], there, 1e-6)
         h.call("metrics", source(), late, "--align", "none", expect=65)
         got = metrics(source(), late, "--start", "1", "--end", "1.4")
         self.assertEqual(10, got["frames"]["pairs"])
@@ -132,7 +132,8 @@ class Metrics(h.Case):
     def test_missing_frames_are_counted(self):
         """Frames 10 to 14 are gone in one file: the others still meet their partners."""
         holes = filtered(source(), "holes.mkv", "select='not(between(n,10,14))'", "-fps_mode", "passthrough")
-        for got, key in ((metrics(source(), holes), "unpaired_reference"), (metrics(holes, source()), "unpaired_tested")):
+        for got, key in ((metrics(source(), holes), "unpaired_reference"),
+                         (metrics(holes, source()), "unpaired_tested")):
             self.assertEqual("inf", got["psnr"]["average"])
             self.assertEqual((45, 5), (got["frames"]["pairs"], got["frames"][key]))
 
@@ -151,8 +152,8 @@ class Metrics(h.Case):
     def test_depth_matrix_and_range_are_converted(self):
         plain = source("444.mkv", fmt="yuv444p")
         tagged = filtered(plain, "601.mkv", "null", "-colorspace", "smpte170m", "-color_range", "tv")
-        other = filtered(tagged, "709.mkv", "scale=in_color_matrix=bt601:out_color_matrix=bt709:out_range=pc:flags="
-                         "accurate_rnd+full_chroma_int,format=yuv444p10le", "-colorspace", "bt709", "-color_range", "pc")
+        scale = "scale=in_color_matrix=bt601:out_color_matrix=bt709:out_range=pc:flags=accurate_rnd+full_chroma_int"
+        other = filtered(tagged, "709.mkv", scale + ",format=yuv444p10le", "-colorspace", "bt709", "-color_range", "pc")
         run = h.call("metrics", tagged, other, "--json")
         got = json.loads(run.stdout)
         # libswscale goes by way of RGB in 8 bits, so not all comes back
