@@ -5,6 +5,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 environment = {**os.environ, "TERMINALAI_TEST_KILLS": os.environ.get("TERMINALAI_TEST_KILLS", "60")}
-codes = [subprocess.run([sys.executable, os.path.join(HERE, f"test_{name}.py")], env=environment,
-                        check=False).returncode for name in ("input", "output", "kill", "bad_input", "interrupt")]
+names = sorted(name for name in os.listdir(HERE) if name.startswith("test_"))
+codes = [subprocess.run([sys.executable, os.path.join(HERE, name)], env=environment, check=False).returncode
+         for name in names]
 sys.exit(max(codes))
