@@ -1,5 +1,6 @@
 # Completion of terminalai for fish.
 complete -c terminalai -n __fish_use_subcommand -f -a restore
+complete -c terminalai -n __fish_use_subcommand -f -a batch
 complete -c terminalai -n __fish_use_subcommand -f -a verify
 complete -c terminalai -n __fish_use_subcommand -f -a metrics
 complete -c terminalai -n __fish_use_subcommand -f -a presets

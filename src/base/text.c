@@ -131,6 +131,24 @@ size_t ta_utf8_char(const char *s, size_t n)
     return len;
 }
 
+char *ta_utf8_clean(const char *s)
+{
+    ta_buf b = { 0 };
+    if (!s)
+        return NULL;
+    for (size_t left = strlen(s); left > 0;) {
+        size_t n = ta_utf8_char(s, left);
+        if (n)
+            ta_buf_addn(&b, s, n);
+        else
+            ta_buf_add(&b, "\xEF\xBF\xBD");
+        n = n ? n : 1;
+        s += n;
+        left -= n;
+    }
+    return ta_buf_take(&b);
+}
+
 size_t ta_utf8_trim(char *s)
 {
     size_t len = strlen(s), back = 0;

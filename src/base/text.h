@@ -29,6 +29,9 @@ bool ta_ends(const char *s, const char *suffix); /* ASCII case is ignored */
 
 /* Length of the UTF-8 character that `s` (of `n` bytes) starts with; 0 when it is none (RFC 3629). */
 size_t ta_utf8_char(const char *s, size_t n);
+/* A copy in which each byte that is no UTF-8 is U+FFFD: a file name that JSON can hold (ta_free). NULL of NULL, or out
+ * of memory. */
+char *ta_utf8_clean(const char *s);
 /* Removes an incomplete UTF-8 character from the end of `s`, as a cut leaves it. Returns the new length. */
 size_t ta_utf8_trim(char *s);
 

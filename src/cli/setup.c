@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static void log_warnings(char *warnings)
 {
@@ -18,19 +19,57 @@ static void set_up_log(const ta_settings *s)
     ta_log_setup(level, ta_get_bool(s, TA_SET_log_json));
 }
 
+/* "10s@1:30" becomes a start and an end. */
+static int set_preview(ta_settings *s, ta_error *err)
+{
+    const char *text = ta_get_text(s, TA_SET_preview), *at = strchr(text, '@');
+    int64_t length, start = 0;
+    char from[32], to[32];
+    char *first = at ? ta_strndup(text, (size_t)(at - text)) : ta_strdup(text);
+    bool good = first && ta_parse_time(first, &length) && (!at || ta_parse_time(at + 1, &start));
+    ta_free(first);
+    if (!good)
+        return ta_fail(err, TA_ERR_USAGE, "--preview '%s' is not LENGTH@TIME such as 10s@1:30", text);
+    ta_print_time(start, from);
+    ta_print_time(start + length, to);
+    int r = ta_settings_set(s, "start", from, TA_FROM_COMMAND_LINE, "--preview", err);
+    return r < 0 ? r : ta_settings_set(s, "end", to, TA_FROM_COMMAND_LINE, "--preview", err);
+}
+
+static int resolve(ta_settings *s, ta_error *err)
+{
+    char *warnings = NULL;
+    set_up_log(s);
+    int r = ta_settings_resolve(s, &warnings, err);
+    log_warnings(warnings);
+    return r;
+}
+
+int ta_cli_prepare(ta_settings *s, ta_error *err)
+{
+    int r = resolve(s, err);
+    set_up_log(s); /* a preset may have a say in it */
+    return r < 0 || !ta_get_text(s, TA_SET_preview)[0] ? r : set_preview(s, err);
+}
+
+ta_cli_progress ta_cli_progress_of(const ta_settings *s)
+{
+    if (ta_get_is(s, TA_SET_progress, "json"))
+        return TA_CLI_PROGRESS_JSON;
+    bool line = ta_get_is(s, TA_SET_progress, "line") ||
+                (ta_get_is(s, TA_SET_progress, "auto") && isatty(STDERR_FILENO));
+    return line ? TA_CLI_PROGRESS_LINE : TA_CLI_PROGRESS_NONE;
+}
+
 int ta_cli_settings(int argc, char **argv, const char *const *own, const char **own_value, int *words, ta_settings **s,
                     ta_error *err)
 {
-    char *warnings = NULL;
     *s = ta_settings_new();
     int r = *s ? ta_settings_load(*s, err) : ta_no_memory(err);
     if (r == 0)
         r = ta_cli_parse(argc, argv, *s, own, own_value, words, err);
-    if (r == 0) {
-        set_up_log(*s);
-        r = ta_settings_resolve(*s, &warnings, err);
-    }
-    log_warnings(warnings);
+    if (r == 0)
+        r = resolve(*s, err);
     if (r < 0)
         ta_settings_free(s);
     return r;

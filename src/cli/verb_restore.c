@@ -1,7 +1,5 @@
 /* terminalai restore: one input to one output. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "restore/restore.h"
@@ -59,9 +57,9 @@ static void on_progress(void *opaque, const ta_progress *p)
 
 static void watch(ta_job *job, const ta_settings *s, screen *out)
 {
-    bool terminal = isatty(STDERR_FILENO);
-    out->json = ta_get_is(s, TA_SET_progress, "json");
-    if (ta_get_is(s, TA_SET_progress, "none") || (ta_get_is(s, TA_SET_progress, "auto") && !terminal))
+    ta_cli_progress kind = ta_cli_progress_of(s);
+    out->json = kind == TA_CLI_PROGRESS_JSON;
+    if (kind == TA_CLI_PROGRESS_NONE)
         return;
     ta_job_on_progress(job, on_progress, out);
     if (!out->json)
@@ -72,42 +70,6 @@ static void watch(ta_job *job, const ta_settings *s, screen *out)
 
 static const char *const own_flags[] = { "output,o=", "before-after=", "json", NULL };
 enum { OWN_OUTPUT, OWN_BEFORE_AFTER, OWN_JSON, OWN_COUNT };
-
-/* "10s@1:30" becomes a start and an end. */
-static int set_preview(ta_settings *s, ta_error *err)
-{
-    const char *text = ta_get_text(s, TA_SET_preview), *at = strchr(text, '@');
-    int64_t length, start = 0;
-    char from[32], to[32];
-    char *first = at ? ta_strndup(text, (size_t)(at - text)) : ta_strdup(text);
-    bool good = first && ta_parse_time(first, &length) && (!at || ta_parse_time(at + 1, &start));
-    ta_free(first);
-    if (!good)
-        return ta_fail(err, TA_ERR_USAGE, "--preview '%s' is not LENGTH@TIME such as 10s@1:30", text);
-    ta_print_time(start, from);
-    ta_print_time(start + length, to);
-    int r = ta_settings_set(s, "start", from, TA_FROM_COMMAND_LINE, "--preview", err);
-    return r < 0 ? r : ta_settings_set(s, "end", to, TA_FROM_COMMAND_LINE, "--preview", err);
-}
-
-static int prepare(ta_settings *s, ta_error *err)
-{
-    char *warnings = NULL;
-    ta_log_level level = TA_LOG_INFO;
-    int r = ta_settings_resolve(s, &warnings, err);
-    ta_log_parse_level(ta_get_text(s, TA_SET_log_level), &level);
-    ta_log_setup(level, ta_get_bool(s, TA_SET_log_json));
-    for (char *line = warnings, *next; r >= 0 && line && *line; line = next) {
-        next = strchr(line, '\n');
-        if (next)
-            *next++ = '\0';
-        ta_log(TA_LOG_WARN, "settings", "%s", line);
-        if (!next)
-            break;
-    }
-    ta_settings_free_text(warnings);
-    return r < 0 || !ta_get_text(s, TA_SET_preview)[0] ? r : set_preview(s, err);
-}
 
 static int dry_run(ta_job *job, bool json, ta_error *err)
 {
@@ -143,7 +105,7 @@ static int restore_one(ta_settings *s, const char *input, const char **own, ta_e
 {
     ta_job *job;
     char *png = NULL;
-    int r = prepare(s, err);
+    int r = ta_cli_prepare(s, err);
     if (r >= 0)
         r = ta_job_new(&job, s, input, own[OWN_OUTPUT], err);
     if (r < 0)

@@ -4,8 +4,18 @@
 #include <string.h>
 
 const ta_verb *const ta_verbs[] = {
-    &ta_verb_restore, &ta_verb_verify,     &ta_verb_metrics, &ta_verb_presets, &ta_verb_settings, &ta_verb_doctor,
-    &ta_verb_sample,  &ta_verb_completion, &ta_verb_help,    &ta_verb_version,  NULL,
+    &ta_verb_restore,
+    &ta_verb_batch,
+    &ta_verb_verify,
+    &ta_verb_metrics,
+    &ta_verb_presets,
+    &ta_verb_settings,
+    &ta_verb_doctor,
+    &ta_verb_sample,
+    &ta_verb_completion,
+    &ta_verb_help,
+    &ta_verb_version,
+    NULL,
 };
 
 const ta_verb *ta_cli_find_verb(const char *name)

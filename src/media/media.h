@@ -69,6 +69,11 @@ typedef struct ta_input_stats {
 /* Opens and probes. TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_DATA (empty, wrong type, nothing playable), TA_ERR_IO.
  * `cancel` may be NULL and must outlive the input. */
 int ta_input_open(ta_input **in, const char *path, ta_cancel *cancel, ta_error *err);
+/* What an input is by its files (a title's VOBs together): bytes, and when the newest of them was changed, in
+ * microseconds since 1970. TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_DATA as ta_input_open. */
+int ta_input_identity(const char *path, int64_t *bytes, int64_t *modified_us, ta_error *err);
+/* SHA-256 of those files in their order: what ta_input_sha256 gives of the open input. */
+int ta_input_files_sha256(const char *path, char hex[65], ta_cancel *cancel, ta_error *err);
 /* How else to open. */
 typedef enum ta_open_how {
     TA_OPEN_HASHED = 1, /* hash what is read in order, for ta_input_sha256 */

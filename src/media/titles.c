@@ -1,6 +1,7 @@
-/* DVD folders and joined VOBs: which files make up one title. */
+/* DVD folders and joined VOBs: which files make up one title, and how a title is known again. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -124,5 +125,67 @@ int ta_title_files(const char *path, char ***paths, int *count, ta_error *err)
         r = add_path(paths, count, ta_strdup(path), err);
     if (r < 0)
         free_paths(paths, count);
+    return r;
+}
+
+/* ---- Knowing it again -------------------------------------------------------------------------------------------- */
+
+int ta_input_identity(const char *path, int64_t *bytes, int64_t *modified_us, ta_error *err)
+{
+    char **paths;
+    int count, r = ta_title_files(path, &paths, &count, err);
+    *bytes = *modified_us = 0;
+    for (int i = 0; i < count && r >= 0; i++) {
+        struct stat st;
+        if (stat(paths[i], &st) != 0) {
+            r = ta_fail_errno(err, errno, false, "open", paths[i]);
+            break;
+        }
+        *bytes += st.st_size;
+        *modified_us = TA_MAX(*modified_us, (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000);
+    }
+    free_paths(&paths, &count);
+    return r;
+}
+
+static int hash_file(ta_sha256 *h, const char *path, uint8_t *block, size_t size, ta_cancel *cancel, ta_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
+    ssize_t n = 1;
+    if (fd < 0)
+        return ta_fail_errno(err, errno, false, "open", path);
+    while (r >= 0 && n > 0) {
+        n = read(fd, block, size);
+        if (n > 0)
+            ta_sha256_add(h, block, (size_t)n);
+        else if (n < 0)
+            r = errno == EINTR ? 0 : ta_fail_errno(err, errno, false, "read", path);
+        if (n < 0 && r >= 0)
+            n = 1;
+        if (ta_cancelled(cancel))
+            r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
+    }
+    close(fd);
+    return r;
+}
+
+int ta_input_files_sha256(const char *path, char hex[65], ta_cancel *cancel, ta_error *err)
+{
+    enum { BLOCK = 1 << 20 };
+    char **paths;
+    int count, r = ta_title_files(path, &paths, &count, err);
+    ta_sha256 *h = ta_sha256_new();
+    uint8_t *block = ta_alloc(BLOCK);
+    hex[0] = '\0';
+    if (r >= 0 && (!h || !block))
+        r = ta_no_memory(err);
+    for (int i = 0; i < count && r >= 0; i++)
+        r = hash_file(h, paths[i], block, BLOCK, cancel, err);
+    if (r >= 0)
+        ta_sha256_end(&h, hex);
+    else
+        ta_sha256_drop(&h);
+    ta_free(block);
+    free_paths(&paths, &count);
     return r;
 }

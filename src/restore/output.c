@@ -1,41 +1,75 @@
 /* Where the output goes: a file, or a folder and a template. */
+#include <strings.h>
 #include <unistd.h>
 
 #include "restore/internal.h"
 
-static void add_placeholder(ta_buf *b, const ta_job *job, const char *name, size_t len)
+/* A DVD folder is known by the folder around VIDEO_TS; of a file its extension goes. */
+static char *name_of(const char *input)
 {
-    if (len == 4 && strncmp(name, "name", 4) == 0) {
-        char *stem = ta_path_stem(job->input);
-        ta_buf_add(b, stem ? stem : "output");
-        ta_free(stem);
-    } else if (len == 6 && strncmp(name, "preset", 6) == 0) {
-        char *stem = ta_path_stem(ta_get_text(job->settings, TA_SET_preset));
+    const char *base = ta_path_base(input);
+    char *dir = strcasecmp(base, "VIDEO_TS") == 0 ? ta_path_dir(input) : NULL;
+    const char *outer = dir ? ta_path_base(dir) : "";
+    char *name = outer[0] && strcmp(outer, ".") && strcmp(outer, "..") ? ta_strdup(outer)
+                 : ta_is_dir(input)                                    ? ta_strdup(base)
+                                                                       : ta_path_stem(input);
+    ta_free(dir);
+    return name;
+}
+
+static bool is_word(const char *name, size_t len, const char *word)
+{
+    return strlen(word) == len && strncmp(name, word, len) == 0;
+}
+
+static void add_placeholder(ta_buf *b, const ta_settings *s, const char *input, const ta_output_words *w,
+                            const char *name, size_t len)
+{
+    if (is_word(name, len, "name")) {
+        char *own = name_of(input);
+        ta_buf_add(b, own ? own : "output");
+        ta_free(own);
+    } else if (is_word(name, len, "preset")) {
+        char *stem = ta_path_stem(ta_get_text(s, TA_SET_preset));
         ta_buf_add(b, stem ? stem : "");
         ta_free(stem);
-    } else if (len == 6 && strncmp(name, "height", 6) == 0) {
-        ta_buf_addf(b, "%d", job->video >= 0 ? job->link_out.video.height : 0);
+    } else if (is_word(name, len, "height") && w->height >= 0) {
+        ta_buf_addf(b, "%d", w->height);
     } else {
         ta_buf_addf(b, "{%.*s}", (int)len, name);
     }
 }
 
 /* "{name}-restored" + ".mkv" */
-static char *fill_template(const ta_job *job)
+char *ta_output_name(const ta_settings *s, const char *input, const char *extension, const ta_output_words *w)
 {
     ta_buf b = { 0 };
-    const char *t = ta_get_text(job->settings, TA_SET_output_template);
+    const char *t = ta_get_text(s, TA_SET_output_template);
     while (*t) {
         const char *end = *t == '{' ? strchr(t, '}') : NULL;
         if (end) {
-            add_placeholder(&b, job, t + 1, (size_t)(end - t - 1));
+            add_placeholder(&b, s, input, w, t + 1, (size_t)(end - t - 1));
             t = end + 1;
         } else {
             ta_buf_addn(&b, t++, 1);
         }
     }
-    ta_buf_addf(&b, ".%s", job->container->name);
+    ta_buf_addf(&b, ".%s", extension);
     return ta_buf_take(&b);
+}
+
+int ta_output_extension(const ta_settings *s, const char **extension, ta_error *err)
+{
+    const ta_container *c;
+    int r = ta_container_choose(s, NULL, &c, err);
+    *extension = r >= 0 ? c->name : NULL;
+    return r;
+}
+
+static char *fill_template(const ta_job *job)
+{
+    ta_output_words w = { .height = job->video >= 0 ? job->link_out.video.height : 0 };
+    return ta_output_name(job->settings, job->input, job->container->name, &w);
 }
 
 static char *folder_of(const ta_job *job)

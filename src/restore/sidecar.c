@@ -46,10 +46,20 @@ static json_t *lines(const char *text)
     return list;
 }
 
+static json_t *path_json(const char *path)
+{
+    char *clean = ta_utf8_clean(path); /* file names need not be UTF-8, JSON must */
+    json_t *text = clean ? json_string(clean) : NULL;
+    ta_free(clean);
+    return text;
+}
+
 static json_t *source_json(const ta_job *job)
 {
-    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I}", "path", job->input, "sha256", job->source_sha256, "bytes",
-                          (json_int_t)TA_MAX(ta_file_size(job->input), 0), "time_discontinuities",
+    int64_t bytes, modified;
+    ta_input_identity(job->input, &bytes, &modified, NULL);
+    json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I}", "path", path_json(job->input), "sha256", job->source_sha256, "bytes",
+                          (json_int_t)bytes, "modified_us", (json_int_t)modified, "time_discontinuities",
                           (json_int_t)job->input_stats.discontinuities, "damaged_packets",
                           (json_int_t)job->input_stats.corrupt);
     if (job->video < 0)
@@ -81,9 +91,9 @@ static json_t *sidecar_json(const ta_job *job)
     for (int i = 0; i < job->n_tracks; i++)
         json_array_append_new(tracks, track_json(&job->tracks[i]));
     json_t *o = json_pack(
-        "{s:s, s:s, s:o, s:{s:s, s:s, s:I, s:f, s:I, s:o}, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:{s:f, s:f}}",
+        "{s:s, s:s, s:o, s:{s:o, s:s, s:I, s:f, s:I, s:o}, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:{s:f, s:f}}",
         "made_by", ta_version(), "finished", ta_print_utc(ta_wall_us(), now), "source", source_json(job), "output",
-        "path", ta_path_base(job->output), "sha256", job->output_sha256, "bytes", (json_int_t)job->output_bytes,
+        "path", path_json(ta_path_base(job->output)), "sha256", job->output_sha256, "bytes", (json_int_t)job->output_bytes,
         "duration", (double)job->output_duration_us / 1e6, "frames", (json_int_t)job->frames_out, "streams",
         job->stream_hashes ? json_loads(job->stream_hashes, 0, NULL) : json_array(), "tracks", tracks, "stages",
         stages_json(job), "picture", "frames_shown_twice", (json_int_t)job->counts.shown_twice, "frames_dropped",
