@@ -162,7 +162,8 @@ class Batch(harness.Case):
                          [("skipped", 0), ("failed", 73), ("failed", 73), ("done", 0)], run.text())
         self.assertRegex(self.results["b.avi"]["remark"], "made from another input")
         self.assertRegex(self.results["c.avi"]["remark"], "not the file that its sidecar tells of")
-        run = self.batch(source, "-o", out, "--skip-existing", "--overwrite", "--crf", "31", quick=QUICK[:2] + QUICK[4:])
+        run = self.batch(source, "-o", out, "--skip-existing", "--overwrite", "--crf", "31",
+                         quick=QUICK[:2] + QUICK[4:])
         self.assertEqual([self.outcome(n)[0] for n in ("a.avi", "b.avi", "c.avi", "d.avi")],
                          ["skipped", "done", "done", "skipped"], run.text())
         self.assertRegex(run.stdout, r"a\.avi: skipped, '.*' is finished, with other settings")
@@ -258,7 +259,8 @@ class Batch(harness.Case):
     def test_wrong_words(self):
         source, out = tree("a.avi"), harness.fresh_folder()
         for flags, says in ((("-o", out, "--parallel", 0), "from 1 to 32"), (("-o", out, "--max-count", "x"), "number"),
-                            ((), "needs a folder"), (("-o", out, "--suffix", "x", "--output-template", "{name}"), "contra"),
+                            ((), "needs a folder"),
+                            (("-o", out, "--suffix", "x", "--output-template", "{name}"), "contradict"),
                             (("-o", out, "--suffix", "{x"), "brace"), (("-o", out, "--recursiv"), "--recursive")):
             run = self.batch(source, *flags, expect=64)
             self.assertRegex(run.stderr, says)
