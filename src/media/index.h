@@ -47,6 +47,15 @@ typedef struct ta_index_layout {
     size_t records, video, frames, epochs, streams, digest, end;
 } ta_index_layout;
 
+/* The packets of the video in decoding order, and how its decoder reorders. */
+typedef struct ta_index_pictures {
+    const ta_index_packet *records;
+    const uint32_t *video;
+    uint64_t count;
+    bool simple; /* MPEG-1, -2, -4: only B pictures overtake, one at most waits */
+    int delay;   /* pictures that wait */
+} ta_index_pictures;
+
 struct ta_index {
     const uint8_t *map;
     size_t size;
@@ -56,9 +65,16 @@ struct ta_index {
     const ta_index_frame *frames;
     const ta_index_epoch *epochs;
     const ta_index_stream *streams;
+    ta_index_pictures pictures;
     char sha256[65], source_sha256[65];
 };
 
+void ta_index_set_delay(ta_index_pictures *p, int codec, int delay);
+const ta_index_packet *ta_index_picture(const ta_index_pictures *p, uint64_t i);
+/* Packets that become no frame of their own: second fields, and what only an edit list's cut decodes. */
+bool ta_index_is_frame(const ta_index_packet *p);
+/* When the picture of packet `i` is shown by linear decoding; AV_NOPTS_VALUE when that can't be known. */
+int64_t ta_index_shown(const ta_index_pictures *p, uint64_t i);
 /* False when the counts are too large for any file. */
 bool ta_index_lay_out(const ta_index_header *h, ta_index_layout *l);
 /* The check value of a packet's bytes. */

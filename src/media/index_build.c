@@ -176,13 +176,11 @@ static int read_packets(builder *b, ta_error *err)
 
 /* ---- The order of the pictures --------------------------------------------------------------------------------- */
 
-/* Written records, mapped, and the table of those of the video. */
+/* What was written, mapped. */
 typedef struct written {
     uint8_t *map;
     size_t size;
-    const ta_index_packet *records;
-    const uint32_t *video;
-    uint64_t packets;
+    ta_index_pictures pictures;
 } written;
 
 /* Pictures on their way through an imagined decoder: the earliest leaves when there are more than `delay`. */
@@ -204,9 +202,9 @@ static int map_written(builder *b, written *w, ta_error *err)
         w->map = NULL;
         return ta_fail_errno(err, errno, true, "can't map", b->out.name);
     }
-    w->records = (const void *)(w->map + sizeof(ta_index_header));
-    w->video = (const void *)(w->records + b->head.records);
-    w->packets = b->head.packets;
+    w->pictures.records = (const void *)(w->map + sizeof(ta_index_header));
+    w->pictures.video = (const void *)(w->pictures.records + b->head.records);
+    w->pictures.count = b->head.packets;
     return 0;
 }
 
@@ -223,49 +221,13 @@ static int write_video_table(builder *b, ta_error *err)
     int r = map_written(b, &w, err);
     for (uint64_t i = 0; i < b->head.records && r >= 0; i++) {
         uint32_t n = (uint32_t)i;
-        if (w.records[i].stream == b->head.video)
+        if (w.pictures.records[i].stream == b->head.video)
             r = put(&b->out, &n, sizeof n, err);
         if (i % 65536 == 0 && ta_cancelled(b->source->cancel))
             r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
     }
     unmap_written(&w);
     return r < 0 ? r : align(&b->out, err);
-}
-
-static const ta_index_packet *video_packet(const written *w, uint64_t i)
-{
-    return &w->records[w->video[i]];
-}
-
-/* Packets that become no frame of their own: second fields, and what only an edit list's cut decodes. */
-static bool is_frame(const ta_index_packet *p)
-{
-    return p->size > 0 && !(p->picture & TA_PICTURE_SECOND_FIELD) && !(p->flags & AV_PKT_FLAG_DISCARD);
-}
-
-static bool is_b(const ta_index_packet *p)
-{
-    return (p->picture & TA_PICTURE_TYPE) == AV_PICTURE_TYPE_B;
-}
-
-/* The dts of the packet that pushes this picture out of the decoder. */
-static int64_t leaving_dts(const written *w, uint64_t i, int delay)
-{
-    for (uint64_t k = i + 1; k < w->packets; k++) {
-        const ta_index_packet *p = video_packet(w, k);
-        bool counts = is_frame(p) && (delay > 1 || !is_b(p));
-        if (counts && --delay <= 0)
-            return p->dts;
-    }
-    return AV_NOPTS_VALUE;
-}
-
-static int64_t shown_at(const written *w, uint64_t i, int delay)
-{
-    const ta_index_packet *p = video_packet(w, i);
-    if (p->pts != AV_NOPTS_VALUE)
-        return p->pts;
-    return delay == 0 || (delay == 1 && is_b(p)) ? p->dts : leaving_dts(w, i, delay);
 }
 
 /* What linear decoding does with the picture that leaves: one whose time does not rise is dropped. */
@@ -294,14 +256,14 @@ static int64_t latest(const reorder *o)
     return o->count > 0 ? o->held[o->count - 1].pts : o->last_pts;
 }
 
-static int order_frames(builder *b, const written *w, int delay, reorder *o, ta_error *err)
+static int order_frames(builder *b, const ta_index_pictures *pictures, reorder *o, ta_error *err)
 {
     int r = 0;
-    for (uint64_t i = 0; i < w->packets && r >= 0; i++) {
-        const ta_index_packet *p = video_packet(w, i);
-        if (!is_frame(p))
+    for (uint64_t i = 0; i < pictures->count && r >= 0; i++) {
+        const ta_index_packet *p = ta_index_picture(pictures, i);
+        if (!ta_index_is_frame(p))
             continue;
-        int64_t pts = shown_at(w, i, delay);
+        int64_t pts = ta_index_shown(pictures, i);
         bool first = o->frames == 0 && o->count == 0;
         if (pts == AV_NOPTS_VALUE)
             pts = first ? 0 : latest(o) + o->length;
@@ -322,13 +284,12 @@ static int write_frames(builder *b, ta_error *err)
     if (b->head.video < 0)
         return 0;
     const AVCodecParameters *p = ta_input_context(b->in)->streams[b->head.video]->codecpar;
-    int delay = TA_CLAMP(p->video_delay, 0, REORDER);
-    bool simple = p->codec_id == AV_CODEC_ID_MPEG1VIDEO || p->codec_id == AV_CODEC_ID_MPEG2VIDEO ||
-                  p->codec_id == AV_CODEC_ID_MPEG4;
-    o.delay = simple ? 1 : REORDER;
     int r = map_written(b, &w, err);
+    ta_index_set_delay(&w.pictures, (int)p->codec_id, p->video_delay);
+    /* A window that any codec's reordering fits in; where it is known to be one picture, broken times stay broken. */
+    o.delay = w.pictures.simple ? 1 : REORDER;
     if (r >= 0)
-        r = order_frames(b, &w, simple ? 1 : delay, &o, err);
+        r = order_frames(b, &w.pictures, &o, err);
     b->head.frames = o.frames;
     unmap_written(&w);
     return r < 0 ? r : align(&b->out, err);

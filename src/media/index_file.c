@@ -45,6 +45,48 @@ uint32_t ta_index_checksum(const AVPacket *pkt)
     return av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), UINT32_MAX, pkt->data, (size_t)pkt->size);
 }
 
+void ta_index_set_delay(ta_index_pictures *p, int codec, int delay)
+{
+    p->simple =
+        codec == AV_CODEC_ID_MPEG1VIDEO || codec == AV_CODEC_ID_MPEG2VIDEO || codec == AV_CODEC_ID_MPEG4;
+    p->delay = TA_MAX(delay, 0);
+}
+
+const ta_index_packet *ta_index_picture(const ta_index_pictures *p, uint64_t i)
+{
+    return &p->records[p->video[i]];
+}
+
+bool ta_index_is_frame(const ta_index_packet *p)
+{
+    return p->size > 0 && !(p->picture & TA_PICTURE_SECOND_FIELD) && !(p->flags & AV_PKT_FLAG_DISCARD);
+}
+
+static bool is_b(const ta_index_packet *p)
+{
+    return (p->picture & TA_PICTURE_TYPE) == AV_PICTURE_TYPE_B;
+}
+
+/* The dts of the packet that pushes this picture out of the decoder. */
+static int64_t leaving_dts(const ta_index_pictures *s, uint64_t i)
+{
+    int delay = s->simple ? 1 : s->delay;
+    for (uint64_t k = i + 1; k < s->count; k++) {
+        const ta_index_packet *p = ta_index_picture(s, k);
+        if (ta_index_is_frame(p) && !(s->simple && is_b(p)) && --delay <= 0)
+            return p->dts;
+    }
+    return AV_NOPTS_VALUE;
+}
+
+int64_t ta_index_shown(const ta_index_pictures *s, uint64_t i)
+{
+    const ta_index_packet *p = ta_index_picture(s, i);
+    if (p->pts != AV_NOPTS_VALUE)
+        return p->pts;
+    return s->delay == 0 || (s->simple && is_b(p)) ? p->dts : leaving_dts(s, i);
+}
+
 static int fail_damaged(const char *file, const char *what, ta_error *err)
 {
     ta_fail(err, TA_ERR_DATA, "the index '%s' is damaged: %s", file, what);
@@ -107,7 +149,12 @@ static int check_file(ta_index *ix, const char *file, ta_error *err)
     ix->epochs = (const void *)(ix->map + l.epochs);
     ix->streams = (const void *)(ix->map + l.streams);
     memcpy(ix->source_sha256, h->source_sha256, sizeof h->source_sha256);
-    return refers_inside(ix) ? 0 : fail_damaged(file, "it refers to what is not there", err);
+    if (!refers_inside(ix))
+        return fail_damaged(file, "it refers to what is not there", err);
+    ix->pictures = (ta_index_pictures){ .records = ix->records, .video = ix->video, .count = h->packets };
+    if (h->video >= 0)
+        ta_index_set_delay(&ix->pictures, ix->streams[h->video].codec, ix->streams[h->video].delay);
+    return 0;
 }
 
 static int map_file(ta_index *ix, const char *file, ta_error *err)
@@ -236,9 +283,11 @@ int64_t ta_index_key_before(const ta_index *ix, int64_t frame, int count)
     int64_t pts = ta_index_frame_pts(ix, frame);
     for (int64_t i = ta_index_frame_packet(ix, frame); i > 0; i--) {
         const ta_index_packet *p = ta_index_packet_at(ix, i);
-        int64_t shown = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+        if (!(p->flags & AV_PKT_FLAG_KEY) || !ta_index_is_frame(p))
+            continue;
         /* A key frame that decodes before this one may be shown behind it (an open group of pictures). */
-        if (p->flags & AV_PKT_FLAG_KEY && !(p->picture & TA_PICTURE_SECOND_FIELD) && shown <= pts && --count <= 0)
+        int64_t shown = ta_index_shown(&ix->pictures, (uint64_t)i);
+        if (shown != AV_NOPTS_VALUE && shown <= pts && --count <= 0)
             return i;
     }
     return 0;

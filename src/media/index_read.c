@@ -204,7 +204,8 @@ int ta_input_go_to(ta_input *in, const ta_index *ix, int64_t packet, ta_error *e
     follow *f = ta_alloc(sizeof *f);
     if (!f)
         return ta_no_memory(err);
-    *f = (follow){ .in = in, .ix = ix, .video = ta_index_video(ix), .target = packet, .found = av_packet_alloc(), .sought = sought };
+    *f = (follow){ .in = in, .ix = ix, .video = ta_index_video(ix), .target = packet, .sought = sought };
+    f->found = av_packet_alloc();
     ta_input_set_reader(in, read_followed, f, drop_follow);
     int r = f->found ? 0 : ta_no_memory(err);
     if (r >= 0 && packet > 0 && ta_index_fits(ix, in))
