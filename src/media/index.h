@@ -12,7 +12,10 @@
 #endif
 
 #define TA_INDEX_MAGIC "TA-INDEX"
-#define TA_INDEX_MAGIC_CHARS { 'T', 'A', '-', 'I', 'N', 'D', 'E', 'X' }
+#define TA_INDEX_MAGIC_CHARS                                                                                           \
+    {                                                                                                                  \
+        'T', 'A', '-', 'I', 'N', 'D', 'E', 'X'                                                                         \
+    }
 enum { TA_INDEX_VERSION = 1, TA_INDEX_DIGEST = 32 };
 
 typedef struct ta_index_header {
@@ -39,7 +42,7 @@ typedef struct ta_index_epoch {
 } ta_index_epoch;
 
 typedef struct ta_index_stream {
-    int32_t type, codec, id, num, den, delay, spare[2];
+    int32_t type, codec, id, num, den, delay, timed, spare; /* timed: some packet has a time; of the video alone */
 } ta_index_stream;
 
 /* Where the parts lie. */
@@ -75,6 +78,10 @@ const ta_index_packet *ta_index_picture(const ta_index_pictures *p, uint64_t i);
 bool ta_index_is_frame(const ta_index_packet *p);
 /* When the picture of packet `i` is shown by linear decoding; AV_NOPTS_VALUE when that can't be known. */
 int64_t ta_index_shown(const ta_index_pictures *p, uint64_t i);
+/* No packet of the video has a time (raw H.264): then what is given in place of a dts, so that a decoder shows the
+ * frames at the times of the index. */
+bool ta_index_untimed(const ta_index *ix);
+int64_t ta_index_made_up_dts(const ta_index *ix, int64_t packet);
 /* False when the counts are too large for any file. */
 bool ta_index_lay_out(const ta_index_header *h, ta_index_layout *l);
 /* The check value of a packet's bytes. */

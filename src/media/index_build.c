@@ -60,6 +60,7 @@ typedef struct builder {
     size_t room;
     AVCodecParserContext *parser; /* NULL: the codec has none */
     AVCodecContext *codec;
+    bool timed;      /* some packet of the video has a time */
     int first_field; /* structure of a field that waits for its other one; 0 = none */
 } builder;
 
@@ -132,6 +133,7 @@ static int add_packet(builder *b, const AVPacket *pkt, ta_error *err)
     if (b->head.records >= UINT32_MAX)
         return ta_fail(err, TA_ERR_DATA, "'%s' has too many packets for an index", b->source->path);
     if (pkt->stream_index == b->head.video) {
+        b->timed = b->timed || pkt->pts != AV_NOPTS_VALUE || pkt->dts != AV_NOPTS_VALUE;
         add_facts(b, pkt, &p);
         b->head.packets++;
     }
@@ -310,7 +312,8 @@ static int write_streams(builder *b, ta_error *err)
                                 .id = st->id,
                                 .num = st->time_base.num,
                                 .den = st->time_base.den,
-                                .delay = st->codecpar->video_delay };
+                                .delay = st->codecpar->video_delay,
+                                .timed = (int)i == b->head.video && b->timed };
         r = put(&b->out, &row, sizeof row, err);
     }
     b->head.streams = ctx->nb_streams;
@@ -371,21 +374,31 @@ static int write_all(builder *b, ta_error *err)
     return r < 0 ? r : seal(b, err);
 }
 
-static int check_stream(const builder *b, ta_error *err)
+static bool has_stream(const builder *b)
 {
     const AVFormatContext *ctx = ta_input_context(b->in);
     int v = b->source->stream;
-    if (v < 0 || (v < (int)ctx->nb_streams && ctx->streams[v]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO))
-        return 0;
-    return ta_fail(err, TA_ERR_DATA, "'%s': stream %d is not a video stream", b->source->path, v);
+    return v < 0 || (v < (int)ctx->nb_streams && ctx->streams[v]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO);
+}
+
+/* The short look beside a known input may not come as far as a stream that begins late. */
+static int open_source(builder *b, ta_error *err)
+{
+    const ta_index_source *s = b->source;
+    int r = ta_input_open_as(&b->in, s->path, TA_OPEN_HASHED, s->known, s->cancel, err);
+    if (r >= 0 && !has_stream(b) && s->known) {
+        ta_input_close(&b->in);
+        r = ta_input_open_as(&b->in, s->path, TA_OPEN_HASHED, NULL, s->cancel, err);
+    }
+    if (r < 0 || has_stream(b))
+        return r;
+    return ta_fail(err, TA_ERR_DATA, "'%s': stream %d is not a video stream", s->path, s->stream);
 }
 
 static int start(builder *b, const char *temp, ta_error *err)
 {
     const ta_index_source *s = b->source;
-    int r = ta_input_open_as(&b->in, s->path, TA_OPEN_HASHED, s->known, s->cancel, err);
-    if (r >= 0)
-        r = check_stream(b, err);
+    int r = open_source(b, err);
     if (r < 0)
         return r;
     b->head = (ta_index_header){ .magic = TA_INDEX_MAGIC_CHARS,

@@ -8,7 +8,7 @@
 
 #include "media/index.h"
 
-enum { HASH_STEP = 1 << 20 };
+enum { HASH_STEP = 1 << 20, FULL_KEY = 8 };
 
 static bool add_part(size_t *at, uint64_t count, size_t size)
 {
@@ -47,8 +47,7 @@ uint32_t ta_index_checksum(const AVPacket *pkt)
 
 void ta_index_set_delay(ta_index_pictures *p, int codec, int delay)
 {
-    p->simple =
-        codec == AV_CODEC_ID_MPEG1VIDEO || codec == AV_CODEC_ID_MPEG2VIDEO || codec == AV_CODEC_ID_MPEG4;
+    p->simple = codec == AV_CODEC_ID_MPEG1VIDEO || codec == AV_CODEC_ID_MPEG2VIDEO || codec == AV_CODEC_ID_MPEG4;
     p->delay = TA_MAX(delay, 0);
 }
 
@@ -278,16 +277,48 @@ int64_t ta_index_frame_at(const ta_index *ix, int64_t pts)
     return low - 1;
 }
 
+bool ta_index_untimed(const ta_index *ix)
+{
+    return ix->head->video >= 0 && !ix->streams[ix->head->video].timed;
+}
+
+/* The frame of this packet waits in the decoder; the one that leaves came some frames earlier. Without times the frames
+ * are in the order of their packets. */
+int64_t ta_index_made_up_dts(const ta_index *ix, int64_t packet)
+{
+    int64_t low = 0, high = ta_index_frames(ix);
+    while (low < high) {
+        int64_t mid = low + (high - low) / 2;
+        if (ix->frames[mid].packet <= packet)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    int64_t frame = low - 1 - ix->pictures.delay;
+    return frame >= 0 ? ix->frames[frame].pts : AV_NOPTS_VALUE;
+}
+
+/* How much of a start a key packet is. One without an I picture begins a gradual refresh, whose length libav counts in
+ * reference pictures: with B pictures between them it takes several such intervals. */
+static int key_weight(const ta_index_packet *p)
+{
+    int type = p->picture & TA_PICTURE_TYPE;
+    if (!(p->flags & AV_PKT_FLAG_KEY) || !ta_index_is_frame(p))
+        return 0;
+    return type == 0 || type == AV_PICTURE_TYPE_I ? FULL_KEY : 1;
+}
+
 int64_t ta_index_key_before(const ta_index *ix, int64_t frame, int count)
 {
-    int64_t pts = ta_index_frame_pts(ix, frame);
+    int64_t pts = ta_index_frame_pts(ix, frame), wanted = (int64_t)count * FULL_KEY;
     for (int64_t i = ta_index_frame_packet(ix, frame); i > 0; i--) {
-        const ta_index_packet *p = ta_index_packet_at(ix, i);
-        if (!(p->flags & AV_PKT_FLAG_KEY) || !ta_index_is_frame(p))
+        int weight = key_weight(ta_index_packet_at(ix, i));
+        if (weight == 0)
             continue;
         /* A key frame that decodes before this one may be shown behind it (an open group of pictures). */
         int64_t shown = ta_index_shown(&ix->pictures, (uint64_t)i);
-        if (shown != AV_NOPTS_VALUE && shown <= pts && --count <= 0)
+        bool counts = shown <= pts && (shown != AV_NOPTS_VALUE || ta_index_untimed(ix));
+        if (counts && (wanted -= weight) <= 0)
             return i;
     }
     return 0;

@@ -1,10 +1,10 @@
 /* Exact access by an index: go near a packet, read on until the bytes are those that the index knows, and from there on
- * give each packet what the linear reading gave it. libavformat's own seeks are only hints here: nothing is believed that
- * size and checksum don't confirm. */
+ * give each packet what the linear reading gave it. libavformat's own seeks are only hints here: nothing is believed
+ * that size and checksum don't confirm. */
 #include "media/index.h"
 
 /* How many packets back an anchor is looked for: more than lie between two positions of any seek. */
-enum { WINDOW = 4096 };
+enum { WINDOW = 4096, ATTEMPTS = 4 };
 
 typedef struct follow {
     ta_input *in;
@@ -88,17 +88,18 @@ static int read_up_to(follow *f, ta_error *err)
     }
 }
 
-/* Formats whose packets carry what is needed to begin anywhere: MPEG streams, raw ones. */
+/* Formats whose packets carry what is needed to begin anywhere: MPEG streams, and raw ones without an index of their
+ * own. */
 static bool goes_by_bytes(const AVFormatContext *ctx)
 {
-    int flags = ctx->iformat->flags, raw = AVFMT_NOTIMESTAMPS | AVFMT_GENERIC_INDEX;
-    return !(flags & AVFMT_NO_BYTE_SEEK) && (flags & AVFMT_TS_DISCONT || (flags & raw) == raw);
+    int flags = ctx->iformat->flags;
+    return !(flags & AVFMT_NO_BYTE_SEEK) && flags & (AVFMT_TS_DISCONT | AVFMT_GENERIC_INDEX);
 }
 
 /* Some packets before the wanted one, as a parser needs a beginning to fall into step. */
 static bool seek_bytes(const follow *f, int attempt)
 {
-    static const int back[] = { 4, 32, 256, 2048 };
+    static const int back[ATTEMPTS] = { 4, 32, 256, 2048 };
     int64_t at = f->target - back[attempt];
     while (at > 0 && ta_index_packet_at(f->ix, at)->pos < 0)
         at--;
@@ -117,7 +118,7 @@ static int64_t earliest_time(const ta_index_packet *p)
 /* A key frame at or before the wanted packet, one further back with each attempt. */
 static bool seek_time(const follow *f, int attempt)
 {
-    static const int keys[] = { 1, 2, 5, 20 };
+    static const int keys[ATTEMPTS] = { 1, 2, 5, 20 };
     int64_t at = f->target;
     for (int n = 0; at > 0; at--)
         if (ta_index_packet_at(f->ix, at)->flags & AV_PKT_FLAG_KEY && ++n == keys[attempt])
@@ -127,12 +128,11 @@ static bool seek_time(const follow *f, int attempt)
            av_seek_frame(ta_input_context(f->in), f->video, time, AVSEEK_FLAG_BACKWARD) >= 0;
 }
 
-static int try_seeks(follow *f, ta_error *err)
+static int try_seeks(follow *f, bool (*seek)(const follow *f, int attempt), ta_error *err)
 {
-    bool bytes = goes_by_bytes(ta_input_context(f->in));
-    for (int attempt = 0; attempt < 4; attempt++) {
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         f->next = -1;
-        if (!(bytes ? seek_bytes(f, attempt) : seek_time(f, attempt)))
+        if (!seek(f, attempt))
             break;
         f->sought = true;
         int r = read_up_to(f, err);
@@ -152,12 +152,22 @@ static int read_from_front(follow *f, ta_error *err)
     return r == 0 ? fail_changed(f, "it is missing: the file ends before it", err) : r;
 }
 
+static int find_target(follow *f, ta_error *err)
+{
+    int r = 0;
+    if (f->target > 0 && ta_index_fits(f->ix, f->in)) {
+        bool bytes = goes_by_bytes(ta_input_context(f->in));
+        r = try_seeks(f, bytes ? seek_bytes : seek_time, err);
+    }
+    return r ? r : read_from_front(f, err);
+}
+
 /* The packet gets what the linear reading gave it. */
 static void restore(const follow *f, AVPacket *pkt)
 {
     const ta_index_packet *p = ta_index_packet_at(f->ix, f->next);
     pkt->pts = p->pts;
-    pkt->dts = p->dts;
+    pkt->dts = ta_index_untimed(f->ix) ? ta_index_made_up_dts(f->ix, f->next) : p->dts;
     pkt->pos = p->pos;
     pkt->duration = p->duration;
     pkt->flags = (pkt->flags & ~UINT8_MAX) | p->flags;
@@ -207,11 +217,7 @@ int ta_input_go_to(ta_input *in, const ta_index *ix, int64_t packet, ta_error *e
     *f = (follow){ .in = in, .ix = ix, .video = ta_index_video(ix), .target = packet, .sought = sought };
     f->found = av_packet_alloc();
     ta_input_set_reader(in, read_followed, f, drop_follow);
-    int r = f->found ? 0 : ta_no_memory(err);
-    if (r >= 0 && packet > 0 && ta_index_fits(ix, in))
-        r = try_seeks(f, err);
-    if (r == 0)
-        r = read_from_front(f, err);
+    int r = f->found ? find_target(f, err) : ta_no_memory(err);
     return r < 0 ? r : 0;
 }
 

@@ -174,14 +174,16 @@ int64_t ta_index_epochs(const ta_index *ix);
  *
  * Without a pts a picture gets the time that linear decoding shows: what does not wait for others (B, or a codec without
  * reordering) has its dts; else it leaves the decoder when a later packet comes in, and has that one's dts; without a
- * dts its time is its predecessor's plus that one's duration. A picture whose time does not rise is left out. */
+ * dts its time is its predecessor's plus that one's duration. A picture whose time does not rise is left out. Where no
+ * packet of the stream has a time at all (raw H.264), ta_input_go_to gives dts by which a decoder shows these times. */
 int64_t ta_index_frames(const ta_index *ix);
 int64_t ta_index_frame_pts(const ta_index *ix, int64_t frame);
 int64_t ta_index_frame_packet(const ta_index *ix, int64_t frame);
 /* The last frame at or before `pts`, -1 when there is none. */
 int64_t ta_index_frame_at(const ta_index *ix, int64_t pts);
 /* The packet where decoding must start so that at least `count` key frames are shown before or at `frame`; 0 (the
- * start of the file) when there are not so many. */
+ * start of the file) when there are not so many. Key packets of a gradual refresh (H.264 without I pictures) count one
+ * eighth. */
 int64_t ta_index_key_before(const ta_index *ix, int64_t frame, int count);
 /* Bytes of the packets of the frames [first, end): how much work they are, roughly. */
 int64_t ta_index_bytes(const ta_index *ix, int64_t first, int64_t end);
