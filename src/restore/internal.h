@@ -122,6 +122,11 @@ int ta_check_space(ta_job *job, ta_error *err);
 /* Nodes of the flow, each with its state. */
 int ta_video_nodes(ta_job *job, ta_edge **packets, ta_error *err);            /* video.c */
 int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err); /* side_pass.c */
+/* Of a durable job, planned and with its folder open, before the side pass: 1 when an earlier run finished the whole
+ * side pass there; its results are taken over and job->copied and the tracks' spools are opened. 0 when there is more
+ * to do (ta_side_node then goes on behind the pieces that are done), also after damage, which the log tells of. A
+ * durable job's copied.packets is opened here or by ta_side_node, not by the caller. */
+int ta_sound_load(ta_job *job, ta_error *err); /* sound_record.c */
 int ta_audio_node(ta_job *job, ta_track *t, ta_edge *ready, ta_edge *out, ta_error *err); /* audio.c */
 int ta_mux_node(ta_job *job, ta_edge *video, ta_edge *const *audio, ta_edge *ready, ta_error *err); /* mux.c */
 void ta_job_free_nodes(ta_job *job);

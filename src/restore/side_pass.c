@@ -1,11 +1,12 @@
 /* The side pass: one reading of the file beside the video's. It decodes the sound through its chains into spools while
  * loudness is measured, keeps the packets of copied streams, and hashes the source on the way. The sound is finished
- * before it is encoded, so one gain can be right for the whole track. */
+ * before it is encoded, so one gain can be right for the whole track. In a durable job the chains run in pieces, of which
+ * those that an earlier run finished are not run again; decoding always starts at the front. */
 #include <libswresample/swresample.h>
 #include <malloc.h>
 #include <math.h>
 
-#include "restore/internal.h"
+#include "restore/sound_pieces.h"
 
 /* Sound up to this size stays in memory. */
 static const size_t spool_memory = 12u << 20;
@@ -14,7 +15,9 @@ static const int64_t gap_us = 20000;
 
 typedef struct side_track {
     ta_track *t;
+    ta_job *job;
     ta_space *space; /* of the job folder, where spools grow */
+    ta_pieces *pieces; /* durable */
     ta_decoder *decoder;
     ta_loudness_meter *before, *after;
     ta_channel_meter *channels;
@@ -32,6 +35,8 @@ typedef struct side_pass {
     side_track tracks[TA_MAX_TRACKS];
     int64_t last_dts[64]; /* of copied streams */
     ta_space space;
+    bool hashes, weighs; /* the source; when nobody did before */
+    char sha256[TA_MAX_TRACKS][65]; /* durable: of the spools */
 } side_pass;
 
 /* ---- The end of a chain: meter and spool ------------------------------------------------------------------------- */
@@ -69,6 +74,8 @@ static int start_chain(side_track *s, const AVFrame *f, ta_error *err)
     r = ta_loudness_meter_new(&s->before, &s->format, err);
     if (r >= 0 && s->t->chain.count > 0) /* else it is the same sound */
         r = ta_loudness_meter_new(&s->after, &out.audio, err);
+    if (r >= 0 && s->job->durable)
+        r = ta_pieces_open(&s->pieces, s->job, s->t, &s->format, s->space, err);
     s->configured = true;
     return r;
 }
@@ -86,31 +93,16 @@ static int push_samples(side_track *s, AVFrame *f, ta_error *err)
     }
     f->pts = s->in_samples;
     s->in_samples += f->nb_samples;
-    return ta_chain_push(&s->t->chain, f, take_finished, s, err);
+    return s->pieces ? ta_pieces_push(s->pieces, f, err) : ta_chain_push(&s->t->chain, f, take_finished, s, err);
 }
 
 /* ---- Time: cut, silence in holes, nothing twice ------------------------------------------------------------------ */
-
-static AVFrame *silent_frame(const side_track *s, int samples)
-{
-    AVFrame *f = av_frame_alloc();
-    if (!f)
-        return NULL;
-    f->format = s->format.sample_fmt;
-    f->sample_rate = s->format.sample_rate;
-    f->nb_samples = samples;
-    if (av_channel_layout_copy(&f->ch_layout, &s->format.layout) < 0 || av_frame_get_buffer(f, 0) < 0)
-        av_frame_free(&f);
-    else
-        av_samples_set_silence(f->extended_data, 0, samples, f->ch_layout.nb_channels, f->format);
-    return f;
-}
 
 static int push_silence(side_track *s, int64_t samples, ta_error *err)
 {
     while (samples > 0) {
         int n = (int)TA_MIN(samples, 4096);
-        AVFrame *f = silent_frame(s, n);
+        AVFrame *f = ta_sound_silence(&s->format, n);
         int r = f ? push_samples(s, f, err) : ta_no_memory(err);
         if (r < 0)
             return r;
@@ -340,7 +332,7 @@ static int read_all(side_pass *p, ta_error *err)
     while (r >= 0 && (r = ta_input_read(p->in, pkt, err)) > 0) {
         side_track *s;
         ta_track *t = track_of(p, pkt->stream_index, &s);
-        if (pkt->stream_index == p->job->video)
+        if (pkt->stream_index == p->job->video && p->weighs)
             weigh(p->job, ta_input_context(p->in)->streams[pkt->stream_index], pkt);
         else if (t && t->copy)
             r = copy_packet(p, t, pkt, err);
@@ -358,6 +350,7 @@ static int read_all(side_pass *p, ta_error *err)
 /* The finished track, read from its spool for whoever must measure it again. */
 typedef struct spool_reader {
     ta_track *t;
+    const ta_cancel *cancel;
     int64_t pos;
 } spool_reader;
 
@@ -367,6 +360,8 @@ static int read_spool(void *opaque, bool rewind, AVFrame **frame, ta_error *err)
     if (rewind)
         r->pos = 0;
     *frame = NULL;
+    if (ta_cancelled(r->cancel))
+        return ta_fail(err, TA_ERR_CANCELLED, "cancelled");
     int got = r->pos < r->t->samples ? ta_track_read(r->t, r->pos, frame, err) : 0;
     r->pos += got > 0 ? (*frame)->nb_samples : 0;
     return got < 0 ? got : 0;
@@ -376,7 +371,7 @@ static int read_spool(void *opaque, bool rewind, AVFrame **frame, ta_error *err)
 static int settle_gain(side_pass *p, ta_track *t, ta_error *err)
 {
     const ta_settings *s = p->job->settings;
-    spool_reader reader = { t, 0 };
+    spool_reader reader = { t, p->job->cancel, 0 };
     ta_sound_gain(s, &t->after, &t->gain);
     if (!ta_get_bool(s, TA_SET_limiter))
         return 0;
@@ -384,18 +379,48 @@ static int settle_gain(side_pass *p, ta_track *t, ta_error *err)
     return ta_sound_fit(s, &t->target.format, &t->after, read_spool, &reader, &t->gain, &reached, err);
 }
 
+/* Goes over the whole spool: what was made by several runs is measured as what was made by one. */
+static int measure_pieces(side_pass *p, side_track *s, char sha256[65], ta_error *err)
+{
+    spool_reader reader = { s->t, p->job->cancel, 0 };
+    int bytes = av_get_bytes_per_sample(s->t->target.format.sample_fmt) * s->t->target.format.layout.nb_channels;
+    ta_sha256 *h = ta_sha256_new();
+    AVFrame *f = NULL;
+    int r = h ? read_spool(&reader, true, &f, err) : ta_no_memory(err);
+    while (r >= 0 && f) {
+        ta_sha256_add(h, f->data[0], (size_t)f->nb_samples * (size_t)bytes);
+        r = s->after ? ta_loudness_meter_add(s->after, f, err) : 0;
+        av_frame_free(&f);
+        if (r >= 0)
+            r = read_spool(&reader, false, &f, err);
+    }
+    if (r >= 0)
+        ta_sha256_end(&h, sha256);
+    ta_sha256_drop(&h);
+    return r;
+}
+
+static int end_chain(side_pass *p, side_track *s, ta_error *err)
+{
+    if (!s->pieces)
+        return ta_chain_push(&s->t->chain, NULL, take_finished, s, err);
+    int r = ta_pieces_end(s->pieces, err);
+    ta_pieces_free(&s->pieces);
+    return r < 0 ? r : measure_pieces(p, s, p->sha256[s - p->tracks], err);
+}
+
 static int finish_track(side_pass *p, side_track *s, ta_error *err)
 {
     ta_track *t = s->t;
     int r = decode(p, s, NULL, err);
     if (r >= 0 && s->configured)
-        r = ta_chain_push(&t->chain, NULL, take_finished, s, err);
+        r = end_chain(p, s, err);
     if (r < 0)
         return r;
     t->decode_errors = ta_decoder_errors(s->decoder);
     t->dropped = t->samples == 0;
     if (t->dropped) {
-        ta_job_note(p->job, "stream %d is left out: no sound could be decoded from it", t->source);
+        ta_sound_note_dropped(p->job, t);
         return 0;
     }
     r = ta_loudness_meter_result(s->before, &t->before, err);
@@ -423,6 +448,7 @@ static void let_go(side_pass *p)
     for (int i = 0; i < TA_MAX_TRACKS; i++) {
         side_track *s = &p->tracks[i];
         ta_decoder_close(&s->decoder);
+        ta_pieces_free(&s->pieces);
         ta_loudness_meter_free(&s->before);
         ta_loudness_meter_free(&s->after);
         ta_channel_meter_free(&s->channels);
@@ -443,10 +469,13 @@ static int side_main(void *opaque, ta_error *err)
             r = finish_track(p, &p->tracks[i], err);
             shift_track(p->job, &p->job->tracks[i]);
         }
-    if (r >= 0)
+    if (r >= 0 && p->hashes)
         r = ta_input_sha256(p->in, p->job->source_sha256, err);
     ta_input_get_stats(p->in, &p->job->input_stats);
-    atomic_store(&p->job->weighed, r >= 0);
+    if (r >= 0 && p->job->durable)
+        r = ta_sound_save(p->job, p->sha256, err);
+    if (p->weighs)
+        atomic_store(&p->job->weighed, r >= 0);
     let_go(p);
     return r;
 }
@@ -465,13 +494,16 @@ static int open_track(side_pass *p, int i, ta_error *err)
     side_track *s = &p->tracks[i];
     char name[32];
     s->t = t;
+    s->job = p->job;
     s->space = &p->space;
     s->expected = INT64_MIN;
     if (t->copy)
         return 0;
     snprintf(name, sizeof name, "sound-%d.pcm", t->source);
-    char *path = ta_job_folder_file(p->job->folder, name);
-    int r = path ? ta_spool_new(&t->pcm, path, spool_memory, err) : ta_no_memory(err);
+    char *path = p->job->durable ? NULL : ta_job_folder_file(p->job->folder, name);
+    int r = 0;
+    if (!p->job->durable) /* else pieces open it, who know what is in it */
+        r = path ? ta_spool_new(&t->pcm, path, spool_memory, err) : ta_no_memory(err);
     ta_free(path);
     if (r < 0)
         return r;
@@ -497,8 +529,12 @@ int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
     p->space.reserve = ta_get_int(job->settings, TA_SET_reserve);
     p->space.limit = ta_get_int(job->settings, TA_SET_temp_limit);
     r = p->space.folder ? 0 : ta_no_memory(err);
+    if (r >= 0 && job->durable)
+        r = ta_sound_open_copied(job, err);
+    p->hashes = !job->source_sha256[0];
+    p->weighs = !atomic_load(&job->weighed);
     if (r >= 0)
-        r = ta_input_open_as(&p->in, job->input, TA_OPEN_HASHED, job->in, job->cancel, err);
+        r = ta_input_open_as(&p->in, job->input, p->hashes ? TA_OPEN_HASHED : 0, job->in, job->cancel, err);
     for (int i = 0; i < job->n_tracks && r >= 0; i++) {
         mask |= job->tracks[i].source < 64 ? 1ull << job->tracks[i].source : 0;
         r = open_track(p, i, err);
@@ -507,10 +543,12 @@ int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
         return r;
     if (job->video >= 0)
         mask |= 1ull << job->video;
-    job->weights = (int)TA_CLAMP(job->duration_us / 1000000 + 1, 0, 7 * 24 * 3600);
-    job->weight = ta_array((size_t)TA_MAX(job->weights, 1), sizeof *job->weight);
-    if (!job->weight)
-        return ta_no_memory(err);
+    if (p->weighs && !job->weight) {
+        job->weights = (int)TA_CLAMP(job->duration_us / 1000000 + 1, 0, 7 * 24 * 3600);
+        job->weight = ta_array((size_t)TA_MAX(job->weights, 1), sizeof *job->weight);
+        if (!job->weight)
+            return ta_no_memory(err);
+    }
     ta_input_select(p->in, mask);
     return ta_flow_add(job->flow, "sound", side_main, p, NULL, 0, ready, n_ready, err);
 }

@@ -1,35 +1,67 @@
 /* A growing row of bytes, in memory while small, in a file beyond. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "restore/spool.h"
 
-enum { FILE_BUFFER = 256 * 1024, MAX_PACKET = 64 * 1024 * 1024 };
+enum { FILE_BUFFER = 256 * 1024, CHUNK = 64 * 1024, MAX_PACKET = 64 * 1024 * 1024 };
 
 struct ta_spool {
     char *path;
     size_t limit;
+    bool kept; /* the file stays */
     uint8_t *memory; /* all bytes while fd < 0, else what is not yet written */
     size_t used, cap;
     int fd;
     int64_t flushed; /* bytes in the file */
 };
 
-int ta_spool_new(ta_spool **out, const char *path, size_t memory, ta_error *err)
+static ta_spool *new_spool(const char *path, size_t limit)
 {
     ta_spool *s = ta_alloc(sizeof *s);
     if (s)
         s->path = ta_strdup(path);
     if (!s || !s->path) {
         ta_free(s);
-        *out = NULL;
-        return ta_no_memory(err);
+        return NULL;
     }
-    s->limit = TA_MAX(memory, (size_t)FILE_BUFFER);
+    s->limit = limit;
     s->fd = -1;
-    *out = s;
+    return s;
+}
+
+int ta_spool_new(ta_spool **out, const char *path, size_t memory, ta_error *err)
+{
+    *out = new_spool(path, TA_MAX(memory, (size_t)FILE_BUFFER));
+    return *out ? 0 : ta_no_memory(err);
+}
+
+static int open_kept(ta_spool *s, int64_t size, ta_error *err)
+{
+    struct stat st;
+    s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->fd < 0 || fstat(s->fd, &st) < 0)
+        return ta_fail_errno(err, errno, true, "create", s->path);
+    if (st.st_size < size)
+        return ta_fail(err, TA_ERR_IO, "'%s' is shorter than it should be", s->path);
+    if (st.st_size > size && ftruncate(s->fd, size) < 0)
+        return ta_fail_errno(err, errno, true, "cut", s->path);
+    s->flushed = size;
     return 0;
+}
+
+int ta_spool_keep(ta_spool **out, const char *path, int64_t size, ta_error *err)
+{
+    ta_spool *s = *out = new_spool(path, FILE_BUFFER);
+    if (!s)
+        return ta_no_memory(err);
+    s->kept = true;
+    int r = open_kept(s, size, err);
+    if (r < 0)
+        ta_spool_free(out);
+    return r;
 }
 
 void ta_spool_free(ta_spool **ps)
@@ -39,7 +71,8 @@ void ta_spool_free(ta_spool **ps)
         return;
     if (s->fd >= 0) {
         close(s->fd);
-        unlink(s->path);
+        if (!s->kept)
+            unlink(s->path);
     }
     ta_free(s->memory);
     ta_free(s->path);
@@ -55,7 +88,7 @@ static int flush_memory(ta_spool *s, ta_error *err)
             return ta_fail_errno(err, errno, true, "create", s->path);
     }
     while (done < s->used) {
-        ssize_t n = write(s->fd, s->memory + done, s->used - done);
+        ssize_t n = pwrite(s->fd, s->memory + done, s->used - done, s->flushed + (int64_t)done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
@@ -98,6 +131,14 @@ int ta_spool_write(ta_spool *s, const void *data, size_t size, ta_error *err)
     return 0;
 }
 
+int ta_spool_sync(ta_spool *s, ta_error *err)
+{
+    int r = flush_memory(s, err);
+    if (r >= 0 && fsync(s->fd) < 0)
+        r = ta_fail_errno(err, errno, true, "write", s->path);
+    return r;
+}
+
 int64_t ta_spool_size(const ta_spool *s)
 {
     return s->flushed + (int64_t)s->used;
@@ -126,6 +167,26 @@ int ta_spool_read(ta_spool *s, int64_t pos, void *data, size_t size, ta_error *e
     int r = from_file ? read_file_part(s, pos, data, from_file, err) : 0;
     if (r >= 0 && from_file < size)
         memcpy((uint8_t *)data + from_file, s->memory + (pos + (int64_t)from_file - s->flushed), size - from_file);
+    return r;
+}
+
+int ta_spool_sha256(ta_spool *s, int64_t pos, int64_t size, char hex[65], const ta_cancel *cancel, ta_error *err)
+{
+    ta_sha256 *h = ta_sha256_new();
+    uint8_t *chunk = ta_alloc(CHUNK);
+    int r = h && chunk ? 0 : ta_no_memory(err);
+    while (r >= 0 && size > 0) {
+        size_t n = (size_t)TA_MIN(size, CHUNK);
+        r = ta_cancelled(cancel) ? ta_fail(err, TA_ERR_CANCELLED, "cancelled") : ta_spool_read(s, pos, chunk, n, err);
+        if (r >= 0)
+            ta_sha256_add(h, chunk, n);
+        pos += (int64_t)n;
+        size -= (int64_t)n;
+    }
+    if (r >= 0)
+        ta_sha256_end(&h, hex);
+    ta_sha256_drop(&h);
+    ta_free(chunk);
     return r;
 }
 

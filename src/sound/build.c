@@ -62,6 +62,13 @@ int ta_sound_add_exact(ta_sound_build *b, const char *name, int latency, int blo
     return r;
 }
 
+void ta_sound_step(ta_sound_build *b, int step)
+{
+    const int64_t seldom = 120 * (int64_t)b->now.sample_rate;
+    int64_t both = (int64_t)b->phase / av_gcd(b->phase, step) * step;
+    b->phase = both <= seldom ? (int)both : TA_MAX(b->phase, step);
+}
+
 const char *ta_sound_layout_name(const AVChannelLayout *layout, char text[64])
 {
     if (av_channel_layout_describe(layout, text, 64) < 0)

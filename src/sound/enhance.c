@@ -120,6 +120,7 @@ static void add_denoise(ta_sound_build *b, ta_buf *spec, const step *st, int *la
     ta_sound_then(spec, "afftdn=nf=%g%s", noise_floor(b, st->hz), st->text);
     /* A window is three hops of 1/80 s; the samples leave two hops late. */
     *latency += 2 * (b->now.sample_rate / 80);
+    ta_sound_step(b, b->now.sample_rate / 80);
 }
 
 static void add_nlmeans(ta_sound_build *b, ta_buf *spec, const step *st, int *latency)
@@ -168,6 +169,7 @@ static void add_dynamics(ta_sound_build *b, ta_buf *spec, const step *st, int *b
         ta_sound_want(b, spec, AV_SAMPLE_FMT_DBLP);
         ta_sound_then(spec, "dynaudnorm=f=%g:%s", st->hz, st->text);
         *block = dynamic_block(st, b->now.sample_rate);
+        ta_sound_step(b, *block);
         break;
     }
 }

@@ -18,6 +18,8 @@ typedef struct ta_sound_build {
     ta_chain *chain;
     ta_buf *notes; /* may be NULL */
     ta_error *err;
+    AVRational drift;
+    int phase; /* in samples of the source, as the windows come before any change of rate */
 } ta_sound_build;
 
 /* A line of the notes. */
@@ -35,6 +37,10 @@ int ta_sound_add_exact(ta_sound_build *b, const char *name, int latency, int blo
  * samples leave as entered, at the times they had. Spec: "latency=SAMPLES:block=SAMPLES;GRAPH". The graph must keep the
  * rate. The sound must be continuous: gaps are silence by now. */
 extern const ta_stage_class ta_exact_stage;
+
+/* A filter works on windows that begin every `step` samples. Where all the steps meet too seldom, those of the longest
+ * windows count. */
+void ta_sound_step(ta_sound_build *b, int step);
 
 /* The parts of a plan, in order. */
 int ta_sound_names(ta_sound_build *b);

@@ -15,6 +15,7 @@ int ta_sound_drift(ta_sound_build *b)
         ta_fail(b->err, TA_ERR_USAGE, "audio-drift %g is too small to be made", ppm);
         return ta_hint(b->err, "use 0, or 1 and more (1 ppm is 4 ms in an hour)");
     }
+    b->drift = q;
     ta_buf spec = { 0 };
     ta_sound_want(b, &spec, AV_SAMPLE_FMT_DBLP);
     ta_sound_then(&spec, "asetrate=r=%d,aresample=osr=%d:" TA_RESAMPLER ",asetrate=r=%d", q.den, q.num,

@@ -13,6 +13,9 @@ typedef struct ta_sound_target {
     int64_t bit_rate;       /* bits/s, 0 for lossless codecs */
     int hidden_delay;       /* samples by which the encoder delays besides the initial_padding that it tells: the muxer
                              * subtracts them from the times */
+    AVRational drift;       /* by which the sound is stretched besides the change of rate; 1/1: not */
+    int phase;              /* a chain that is started a multiple of this many of its samples into the track cuts its
+                             * windows where one started at the front cuts them */
 } ta_sound_target;
 
 /* Plans the stages of one track: channel fix, enhance chain, upmix or down-mix, drift, sample format. Everything but

@@ -39,6 +39,7 @@ static int add_surround(ta_sound_build *b, ta_buf *spec, bool seven)
     ta_sound_then(spec, "surround=chl_in=stereo:chl_out=%s:win_size=4096:overlap=0.5", seven ? "7.1" : "5.1");
     ta_buf_addf(spec, ":fc_out=%.6f:lfe_out=0.5:lfe_low=256:lfe_high=512", 0.6 * ta_sound_centre(b->s) / M_SQRT1_2);
     ta_sound_want(b, spec, AV_SAMPLE_FMT_DBLP);
+    ta_sound_step(b, 2048);
     return 2048;
 }
 
