@@ -1,14 +1,19 @@
 /* An encoder: frames in, packets with absolute time out. */
 #include <libavutil/hwcontext.h>
 
-#include "media/media.h"
+#include "media/encoder_frames.h"
 #include "media/sei.h"
 
 /* Frames on their way through the encoder. */
 enum { MAX_IN_FLIGHT = 512 };
+/* Contexts that encode side by side, at most. */
+enum { MAX_FRAMES_AT_ONCE = 16 };
+/* What all but the first of them may need. */
+static const int64_t others_memory = 256 << 20;
 
 struct ta_encoder {
-    AVCodecContext *ctx;
+    AVCodecContext *ctx;     /* what is known of the stream; the encoder itself unless there are several */
+    ta_frame_coders *frames; /* several contexts, which `ctx` is one of; NULL = one */
     AVRational in_base, out_base;
     bool constant;     /* whole frames from the anchor */
     int64_t anchor;    /* pts of the first frame, in in_base */
@@ -87,13 +92,13 @@ static void set_picture(AVCodecContext *c, const AVFrame *f)
         c->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
 }
 
-/* The archive's FFV1: version 3, slices with checksums, every frame a key frame. */
-static void set_ffv1(AVCodecContext *c, AVDictionary **o, int threads)
+/* The archive's FFV1: version 3, slices with checksums, every frame a key frame. The slices are part of the job, so that
+ * the bytes are the same on every machine. */
+static void set_ffv1(AVCodecContext *c, AVDictionary **o)
 {
     c->level = 3;
     c->gop_size = 1;
     c->slices = c->height >= 720 ? 16 : 4;
-    c->thread_count = TA_MIN(threads, c->slices);
     av_dict_set(o, "slicecrc", "1", 0);
     av_dict_set(o, "coder", "1", AV_DICT_DONT_OVERWRITE);
     av_dict_set(o, "context", "1", AV_DICT_DONT_OVERWRITE);
@@ -149,9 +154,9 @@ static int check_leftover(AVDictionary *o, const char *encoder, ta_error *err)
     return ta_hint(err, "`ffmpeg -h encoder=%s` lists its options", encoder);
 }
 
-static int open_context(ta_encoder *e, AVDictionary **o, const char *name, ta_error *err)
+static int open_context(AVCodecContext *c, AVDictionary **o, const char *name, ta_error *err)
 {
-    int r = avcodec_open2(e->ctx, e->ctx->codec, o);
+    int r = avcodec_open2(c, c->codec, o);
     if (r < 0) {
         /* whatever a driver answers ("not permitted" without libcuda): the encoder is not to be had */
         ta_fail_av(err, r == AVERROR(ENOMEM) ? r : AVERROR_EXTERNAL, TA_ERR_UNAVAILABLE,
@@ -181,33 +186,92 @@ static int new_encoder(ta_encoder **out, const char *name, ta_error *err)
     return 0;
 }
 
-int ta_encoder_open_video(ta_encoder **out, const ta_video_encoding *v, const AVFrame *first, ta_error *err)
+/* All that the encoder is told before it is opened. */
+static int set_video(AVCodecContext *c, const ta_video_encoding *v, const AVFrame *first, AVDictionary **o,
+                     ta_error *err)
+{
+    bool constant = v->frame_rate.num > 0;
+    set_picture(c, first);
+    c->time_base = constant ? av_inv_q(v->frame_rate) : v->time_base;
+    c->framerate = constant ? v->frame_rate : v->usual_rate;
+    c->thread_count = v->threads;
+    c->flags |= v->global_header ? AV_CODEC_FLAG_GLOBAL_HEADER : 0;
+    if (c->codec_id == AV_CODEC_ID_FFV1)
+        set_ffv1(c, o);
+    int r = ta_ends(v->encoder, "_vaapi") ? open_upload(c, err) : 0;
+    return r < 0 ? r : set_options(o, v, err);
+}
+
+/* How many FFV1 contexts encode side by side, each a frame: 1 unless every frame is a key frame, where FFV1 starts anew
+ * (RFC 9043, 4.4) and carries nothing over. Each holds libav's buffer for the largest packet that there could be (37 * 4
+ * bytes a pixel and a sixteenth more), so large pictures share the memory by slices instead, as do those for which slices
+ * keep more CPUs busy. More contexts than CPUs only cost memory: measured, the third on two is no faster. */
+static int frames_at_once(const AVCodecContext *c)
+{
+    int64_t one = (int64_t)c->width * c->height * 37 * 4 * 17 / 16;
+    int threads = TA_MIN(c->thread_count, ta_cpu_count());
+    int frames = (int)TA_MIN(TA_MIN(threads, MAX_FRAMES_AT_ONCE), 1 + others_memory / TA_MAX(one, 1));
+    bool apart = c->codec_id == AV_CODEC_ID_FFV1 && c->gop_size == 1 &&
+                 !(c->flags & (AV_CODEC_FLAG_PASS1 | AV_CODEC_FLAG_PASS2));
+    return apart && frames >= TA_MIN(threads, c->slices) ? TA_MAX(frames, 1) : 1;
+}
+
+/* Opens the other contexts with the same settings, and puts all to work. */
+static int open_others(ta_encoder *e, int count, const ta_video_encoding *v, const AVFrame *first, ta_error *err)
+{
+    AVCodecContext *all[MAX_FRAMES_AT_ONCE] = { e->ctx };
+    int r = 0;
+    for (int i = 1; i < count && r >= 0; i++) {
+        AVDictionary *o = NULL;
+        all[i] = avcodec_alloc_context3(e->ctx->codec);
+        r = all[i] ? set_video(all[i], v, first, &o, err) : ta_no_memory(err);
+        if (r >= 0)
+            av_dict_set(&o, "threads", "1", 0);
+        if (r >= 0)
+            r = open_context(all[i], &o, v->encoder, err);
+        av_dict_free(&o);
+    }
+    if (r >= 0) {
+        r = ta_frame_coders_new(&e->frames, all, count, err);
+        e->ctx = r < 0 ? NULL : e->ctx;
+        return r;
+    }
+    for (int i = 1; i < count; i++)
+        avcodec_free_context(&all[i]);
+    return r;
+}
+
+static int open_video(ta_encoder *e, const ta_video_encoding *v, const AVFrame *first, ta_error *err)
 {
     AVDictionary *o = NULL;
+    int count = 1;
+    int r = set_video(e->ctx, v, first, &o, err);
+    if (r >= 0 && e->ctx->codec_id == AV_CODEC_ID_FFV1) {
+        /* options may say otherwise, and are known only when they are applied */
+        if (av_opt_set_dict2(e->ctx, &o, AV_OPT_SEARCH_CHILDREN) < 0)
+            r = ta_fail(err, TA_ERR_USAGE, "%s refuses the value of an option in '%s'", v->encoder, v->options);
+        count = frames_at_once(e->ctx);
+        e->ctx->thread_count = count > 1 ? 1 : TA_MIN(e->ctx->thread_count, e->ctx->slices);
+    }
+    if (r >= 0)
+        r = open_context(e->ctx, &o, v->encoder, err);
+    av_dict_free(&o);
+    return r < 0 || count == 1 ? r : open_others(e, count, v, first, err);
+}
+
+int ta_encoder_open_video(ta_encoder **out, const ta_video_encoding *v, const AVFrame *first, ta_error *err)
+{
     ta_encoder *e;
     int r = new_encoder(&e, v->encoder, err);
     if (r < 0)
         return r;
-    AVCodecContext *c = e->ctx;
-    set_picture(c, first);
     e->constant = v->frame_rate.num > 0;
     e->in_base = v->time_base;
     e->anchor = first->pts;
-    c->time_base = e->constant ? av_inv_q(v->frame_rate) : v->time_base;
-    c->framerate = e->constant ? v->frame_rate : v->usual_rate;
     /* Fine enough for the anchor and exact for whole frames: 1/60000 for 60000/1001. */
     e->out_base = e->constant ? (AVRational){ 1, v->frame_rate.num * (v->frame_rate.num < 1000 ? 1000 : 1) }
                               : v->time_base;
-    c->thread_count = v->threads;
-    c->flags |= v->global_header ? AV_CODEC_FLAG_GLOBAL_HEADER : 0;
-    if (c->codec_id == AV_CODEC_ID_FFV1)
-        set_ffv1(c, &o, v->threads);
-    r = ta_ends(v->encoder, "_vaapi") ? open_upload(c, err) : 0;
-    if (r >= 0)
-        r = set_options(&o, v, err);
-    if (r >= 0)
-        r = open_context(e, &o, v->encoder, err);
-    av_dict_free(&o);
+    r = open_video(e, v, first, err);
     if (r < 0)
         ta_encoder_close(&e);
     *out = e;
@@ -232,7 +296,7 @@ int ta_encoder_open_audio(ta_encoder **out, const char *encoder, int64_t bit_rat
     c->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL; /* libav calls its dts encoder experimental */
     r = av_channel_layout_copy(&c->ch_layout, &format->layout) < 0 ? ta_no_memory(err) : 0;
     if (r >= 0)
-        r = open_context(e, &o, encoder, err);
+        r = open_context(e->ctx, &o, encoder, err);
     av_dict_free(&o);
     if (r < 0)
         ta_encoder_close(&e);
@@ -259,7 +323,10 @@ void ta_encoder_close(ta_encoder **e)
     if (!*e)
         return;
     drain_svt(*e);
-    avcodec_free_context(&(*e)->ctx);
+    if ((*e)->frames)
+        ta_frame_coders_free(&(*e)->frames);
+    else
+        avcodec_free_context(&(*e)->ctx);
     ta_sei_free(&(*e)->sei);
     ta_freep(e);
 }
@@ -304,7 +371,7 @@ int ta_encoder_send(ta_encoder *e, AVFrame *frame, ta_error *err)
     e->draining = e->draining || !frame;
     if (video && e->ctx->hw_frames_ctx && upload(e, frame, &on_gpu, err) < 0)
         return TA_ERR_UNAVAILABLE;
-    int r = avcodec_send_frame(e->ctx, on_gpu ? on_gpu : frame);
+    int r = e->frames ? ta_frame_coders_send(e->frames, frame) : avcodec_send_frame(e->ctx, on_gpu ? on_gpu : frame);
     av_frame_free(&on_gpu);
     if (r == AVERROR(EAGAIN)) {
         e->last = before;
@@ -330,7 +397,7 @@ static int64_t absolute(const ta_encoder *e, int64_t t)
 
 int ta_encoder_receive(ta_encoder *e, AVPacket *pkt, ta_error *err)
 {
-    int r = avcodec_receive_packet(e->ctx, pkt);
+    int r = e->frames ? ta_frame_coders_receive(e->frames, pkt) : avcodec_receive_packet(e->ctx, pkt);
     if (r == AVERROR(EAGAIN))
         return 0;
     if (r == AVERROR_EOF) {

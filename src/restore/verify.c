@@ -6,7 +6,7 @@
 
 #include "restore/internal.h"
 
-enum { MAX_CHECKED = 64, TAIL_PACKETS = 600, PROBE_FRAMES = 10 };
+enum { MAX_CHECKED = 64, TAIL_PACKETS = 600, PROBE_FRAMES = 10, MAX_THREADS = 4 };
 
 typedef struct checked_stream {
     ta_decoder *decoder;
@@ -111,6 +111,12 @@ static int check_end(checker *c, checked_stream *s, ta_error *err)
     return r;
 }
 
+/* The flow is over, so all CPUs are free for the pictures; their decoding is most of the check's time. */
+static int decoder_threads(const AVStream *st)
+{
+    return st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO ? TA_MIN(ta_cpu_count(), MAX_THREADS) : 1;
+}
+
 static int open_checks(checker *c, ta_error *err)
 {
     AVFormatContext *ctx = ta_input_context(c->in);
@@ -124,7 +130,8 @@ static int open_checks(checker *c, ta_error *err)
         s->hash = ta_sha256_new();
         if (!s->hash)
             return ta_no_memory(err);
-        int r = is_played(ctx->streams[i]) ? ta_decoder_open(&s->decoder, ctx->streams[i], 1, err) : 0;
+        const AVStream *st = ctx->streams[i];
+        int r = is_played(st) ? ta_decoder_open(&s->decoder, st, decoder_threads(st), err) : 0;
         if (r < 0)
             return r;
     }
