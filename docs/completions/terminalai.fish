@@ -97,6 +97,12 @@ complete -c terminalai -l log-json -d 'Messages as JSON lines'
 complete -c terminalai -l no-log-json
 complete -c terminalai -l threads -x -d 'Threads for decoding and filters, 0 = by the machine; never changes the result'
 complete -c terminalai -l work-dir -r -d 'Folder for temporary sound; by default the job folder beside the output'
+complete -c terminalai -l segment -x -d 'Length of the segments in which a long job is done, so that it can go on after a kill or a power cut; 0 does it in one piece'
+complete -c terminalai -l jobs -x -d 'Segments done at once; auto adds one while CPUs are idle; never changes the result'
+complete -c terminalai -l memory-limit -x -d 'No further segment is begun beside others where memory would grow over this, 0 = three quarters of what is free'
+complete -c terminalai -l disk-wait -x -d 'How long a job in segments pauses for disk space before it ends with code 75'
+complete -c terminalai -l restart -d 'Throw away what another run with other settings or another source left for this output'
+complete -c terminalai -l no-restart
 complete -c terminalai -l reserve -x -d 'Free disk space that is never used up'
 complete -c terminalai -l temp-limit -x -d 'Most bytes of temporary files, 0 = no limit'
 complete -c terminalai -l keep-temp -d 'Keep the job folder after the end, to look into'

@@ -151,6 +151,25 @@ int ta_job_folder_open(ta_job_folder **out, const char *output, const char *work
     return 0;
 }
 
+int ta_job_folder_join(ta_job_folder **out, const char *path, bool alone, ta_error *err)
+{
+    *out = NULL;
+    if (!ta_is_dir(path)) {
+        ta_fail(err, TA_ERR_NOINPUT, "there is no job folder '%s'", path);
+        return ta_hint(err, "`terminalai plan INPUT -o FOLDER` makes one");
+    }
+    ta_job_folder *f = ta_alloc(sizeof(*f));
+    if (!f)
+        return ta_no_memory(err);
+    pthread_mutex_init(&f->lock, NULL);
+    f->path = ta_strdup(path);
+    int ret = !f->path ? ta_no_memory(err) : alone ? lock_folder(f, path, err) : 0;
+    if (ret)
+        ta_job_folder_close(&f, true);
+    *out = f;
+    return ret;
+}
+
 const char *ta_job_folder_path(const ta_job_folder *f)
 {
     return f->path;
@@ -181,16 +200,32 @@ char *ta_job_folder_keep(const ta_job_folder *f, const char *name)
     return ta_path_join(f->path, name);
 }
 
-/* Removes the folder while its lock is held. The lock file goes last: from then on another run may take over. */
-static void remove_folder(const char *path)
+/* Removes all but the lock file. NULL when the folder can't be read. */
+static DIR *empty_folder(const char *path)
 {
     DIR *dir = ta_open_dir_at(AT_FDCWD, path);
 
-    if (!dir)
-        return;
-    for (struct dirent *e; (e = ta_next_entry(dir));)
+    for (struct dirent *e; dir && (e = ta_next_entry(dir));)
         if (strcmp(e->d_name, LOCK_NAME) != 0)
             ta_remove_at(dirfd(dir), e->d_name);
+    return dir;
+}
+
+void ta_job_folder_empty(ta_job_folder *f)
+{
+    DIR *dir = empty_folder(f->path);
+
+    if (dir)
+        closedir(dir);
+}
+
+/* Removes the folder while its lock is held. The lock file goes last: from then on another run may take over. */
+static void remove_folder(const char *path)
+{
+    DIR *dir = empty_folder(path);
+
+    if (!dir)
+        return;
     unlinkat(dirfd(dir), LOCK_NAME, 0);
     closedir(dir);
     rmdir(path);

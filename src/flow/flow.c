@@ -292,7 +292,8 @@ static int64_t cpu_now(const node *n)
 
 static void node_stats(const node *n, ta_flow_node_stats *s)
 {
-    *s = (ta_flow_node_stats){ .name = n->name };
+    *s = (ta_flow_node_stats){ 0 };
+    memcpy(s->name, n->name, sizeof s->name);
     int state = atomic_load(&n->state);
     if (state == 0)
         return;

@@ -85,7 +85,7 @@ typedef struct ta_flow ta_flow;
 typedef struct ta_edge ta_edge;
 
 typedef struct ta_flow_node_stats {
-    const char *name;
+    char name[48];
     uint64_t in, out;          /* frames or packets */
     int64_t busy_us, cpu_us;   /* wall time working; CPU time of its thread */
     int64_t wait_in_us, wait_out_us;

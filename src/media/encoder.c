@@ -267,7 +267,7 @@ int ta_encoder_open_video(ta_encoder **out, const ta_video_encoding *v, const AV
         return r;
     e->constant = v->frame_rate.num > 0;
     e->in_base = v->time_base;
-    e->anchor = first->pts;
+    e->anchor = v->anchored ? v->anchor : first->pts;
     /* Fine enough for the anchor and exact for whole frames: 1/60000 for 60000/1001. */
     e->out_base = e->constant ? (AVRational){ 1, v->frame_rate.num * (v->frame_rate.num < 1000 ? 1000 : 1) }
                               : v->time_base;

@@ -201,6 +201,13 @@ int ta_input_open_at(ta_input **in, const char *path, ta_input *known, const ta_
  * names the first that can't be reached. */
 int ta_index_check(const ta_index *ix, const char *path, ta_input *known, const int64_t *packets, int count,
                    ta_cancel *cancel, ta_error *err);
+/* Tells a source from another one without reading all of it: of all files that `path` stands for, the bytes together,
+ * the latest change, and the SHA-256 of the first and the last MiB of each. TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_IO. */
+typedef struct ta_source_identity {
+    int64_t bytes, mtime_ns;
+    char ends_sha256[65];
+} ta_source_identity;
+int ta_source_identify(const char *path, ta_source_identity *id, ta_error *err);
 
 /* ---- Decoding -------------------------------------------------------------------------------------------------- */
 
@@ -273,6 +280,8 @@ typedef struct ta_video_encoding {
     AVRational usual_rate; /* of a variable one: what the encoder's rate control reckons with */
     AVRational time_base;  /* of the frames that will be sent */
     bool global_header;    /* the container keeps the codec's header apart */
+    bool anchored;         /* whole frames are counted from `anchor`, not from the first frame */
+    int64_t anchor;        /* in time_base */
 } ta_video_encoding;
 
 /* Opens an encoder for frames like `first` (size, format, colour, aspect, field order are taken from it). At a

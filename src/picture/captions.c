@@ -106,13 +106,12 @@ static bool valid(const uint8_t *packet)
     return packet[0] & 4;
 }
 
-static void count_valid(_Atomic uint64_t *counter, const uint8_t *data, size_t size)
+static uint64_t count_valid(const AVFrameSideData *sd)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i + PACKET <= size; i += PACKET)
-        n += valid(data + i);
-    if (counter)
-        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+    for (size_t i = 0; sd && i + PACKET <= sd->size; i += PACKET)
+        n += valid(sd->data + i);
+    return n;
 }
 
 /* ---- Taking -------------------------------------------------------------------------------------------------------
@@ -126,6 +125,12 @@ typedef struct end {
     size_t n_waiting; /* bytes */
 } end;
 
+static bool counted(const ta_stage *st, const AVFrame *f)
+{
+    const end *e = st->priv;
+    return ta_picture_counted(e->counts, av_rescale_q(f->pts, st->in.video.time_base, AV_TIME_BASE_Q));
+}
+
 static int end_configure(ta_stage *st, const ta_link *in, ta_link *out, ta_error *err)
 {
     *out = *in;
@@ -138,6 +143,7 @@ static int take_push(ta_stage *st, AVFrame *frame, ta_error *err)
 {
     end *e = st->priv;
     taken *t = NULL;
+    uint64_t in = 0;
     for (int k = 0; k < KINDS; k++) {
         const AVFrameSideData *sd = av_frame_get_side_data(frame, kinds[k]);
         if (!sd)
@@ -149,10 +155,12 @@ static int take_push(ta_stage *st, AVFrame *frame, ta_error *err)
             av_frame_free(&frame);
             return ta_no_memory(err);
         }
-        if (k == 0)
-            count_valid(e->counts ? &e->counts->captions_in : NULL, sd->data, sd->size);
+        if (k == 0 && counted(st, frame))
+            in = count_valid(sd);
         av_frame_remove_side_data(frame, kinds[k]);
     }
+    if (in)
+        atomic_fetch_add_explicit(&e->counts->captions_in, in, memory_order_relaxed);
     if (t) {
         t->pts = frame->pts;
         t->tb = st->in.video.time_base;
@@ -260,9 +268,9 @@ static int emit_held(ta_stage *st, ta_error *err)
     e->held = NULL;
     if (!f)
         return 0;
-    const AVFrameSideData *sd = av_frame_get_side_data(f, AV_FRAME_DATA_A53_CC);
-    if (sd)
-        count_valid(e->counts ? &e->counts->captions_out : NULL, sd->data, sd->size);
+    uint64_t out = counted(st, f) ? count_valid(av_frame_get_side_data(f, AV_FRAME_DATA_A53_CC)) : 0;
+    if (out)
+        atomic_fetch_add_explicit(&e->counts->captions_out, out, memory_order_relaxed);
     return st->emit(st->emit_to, f, err);
 }
 

@@ -32,7 +32,10 @@ typedef struct ta_picture_counts {
     _Atomic uint64_t dropped;     /* frames that fell on a taken place of the constant rate */
     _Atomic uint64_t gaps;        /* holes in the source's time, kept as they are */
     _Atomic uint64_t captions_in, captions_out;
+    int64_t from_us, to_us; /* what lies outside isn't counted: [from, to) in the source's time; both 0 = all counts */
 } ta_picture_counts;
+/* Does a frame at this time count? `c` may be NULL. */
+bool ta_picture_counted(const ta_picture_counts *c, int64_t us);
 
 /* Plans the stages for settings and source, in the order of good practice: field repair (chroma shift, dedot), inverse
  * telecine, deinterlace, constant rate, rotation, crop, deblock, denoise, deband, colour, LUT, scale, sharpen, HDR,
@@ -59,6 +62,23 @@ int ta_picture_size(const ta_settings *s, int width, int height, AVRational sar,
  * duration), "slack=0.75" (places that a time may be off), joined by colons. The out time base is 1/rate.num; absolute
  * time is kept. */
 extern const ta_stage_class ta_constant_rate_stage;
+/* For a chain that gets only a part of the source's frames: where the grid of the whole job begins, and where this part
+ * begins and ends (INT64_MIN, INT64_MAX: with the job), as times of source frames. At both ends a frame takes the place
+ * nearest to its time, so that neighbours agree. Before the first frame is pushed. */
+typedef struct ta_grid_cuts {
+    int64_t origin, from, to;
+    AVRational time_base;
+} ta_grid_cuts;
+void ta_picture_cut(ta_chain *chain, const ta_grid_cuts *cuts);
+/* The bound between the finished frames of the source frames before `pts` and those from it on: a time behind the
+ * (configured) chain, in the time base of `out`. `origin` and `pts` are in the time base of `in`; `rate` is that of the
+ * encoder, 0/1 where times vary. */
+int64_t ta_picture_bound(const ta_chain *chain, const ta_link *in, const ta_link *out, AVRational rate, int64_t origin,
+                         int64_t pts);
+/* What the chain's stages together need around a stretch of the source: frames before it, behind it, and the multiple of
+ * frames at which it may be cut. */
+void ta_picture_reach(const ta_chain *chain, const ta_link *in, int *behind, int *ahead, int *phase);
+
 /* Captions: moves CEA-608/708 packets (and AFD, time code) to output frames so that each appears exactly once, also
  * where stages double or drop frames. Two ends of one store: the first takes them off, the second puts them on. */
 extern const ta_stage_class ta_captions_take_stage;

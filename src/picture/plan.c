@@ -102,6 +102,11 @@ static int refuse_missing(ta_plan *p)
     return 0;
 }
 
+bool ta_picture_counted(const ta_picture_counts *c, int64_t us)
+{
+    return c && ((c->from_us == 0 && c->to_us == 0) || (us >= c->from_us && us < c->to_us));
+}
+
 void ta_picture_declare(const ta_settings *s, ta_video_format *v)
 {
     static const struct {

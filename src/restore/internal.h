@@ -6,6 +6,7 @@
 
 #include "restore/restore.h"
 #include "restore/spool.h"
+#include "restore/stretch.h"
 
 enum { TA_MAX_TRACKS = 32 };
 
@@ -71,6 +72,17 @@ struct ta_job {
     int64_t duration_us;       /* of the part that is kept; -1 unknown */
     ta_buf notes;              /* one remark a line */
     ta_job_folder *folder;
+    /* -- in segments */
+    ta_index *index;
+    ta_segment *segments;
+    int n_segments;
+    int64_t origin;            /* time of the first frame kept, in the stream's time base: where the grid begins */
+    char plan_hash[65];
+    atomic_int index_done;     /* thousandths of the source that were read for the index */
+    ta_space space;            /* of the job folder */
+    ta_stream_facts join_stream;
+    bool sound_done;           /* the side pass has ended, in this run or an earlier one */
+    void *shown;               /* flows of running segments (segments.c) */
     bool durable;              /* the job folder is worked in so that a later run can go on */
     double sound_piece_seconds; /* durable: how much sound is finished at once; 0 = 300 */
     void *owner;               /* job.c: what is freed with the flow */
@@ -81,16 +93,17 @@ struct ta_job {
     ta_publish *publish;
     ta_spool *copied;          /* packets of copied streams, in file order */
     ta_flow *flow;
-    _Atomic int64_t done_us;   /* time of the last frame that went into the encoder (or sound, without video) */
-    _Atomic int64_t out_us;    /* of the last packet that came out of it */
+    _Atomic int64_t done_us;   /* how much of the picture went into the encoder (or of the sound, without video) */
+    _Atomic int64_t out_us;    /* how much came out of it */
     _Atomic uint32_t *weight;  /* bytes of the source's video in each second from zero: what the work is guessed from */
     int weights;
     atomic_bool weighed;       /* all of them are known */
     _Atomic int64_t side_us;   /* of the side pass */
     _Atomic uint64_t frames_in, frames_out;
     _Atomic(const char *) stage;
-    _Atomic(ta_encoder *) video_encoder;
-    _Atomic uint64_t decode_errors;
+    ta_stretch whole;          /* the picture, where it is not cut into segments */
+    uint64_t decode_errors;
+    const ta_stream_facts *joined; /* of the segments' picture, while they are joined */
     int64_t start_time;        /* ta_now_us */
     /* -- results */
     char source_sha256[65], output_sha256[65];
@@ -102,6 +115,7 @@ struct ta_job {
     char timecode[32];         /* of the first frame kept, "" = none */
     int64_t shift_us;          /* by which the container's times are later than the job's */
     int64_t first_out_us;      /* time of the first frame written, from zero */
+    int64_t last_out_us;       /* and of the last one */
 };
 
 /* A piece of a finished track from its spool, at sample `pos`; 1 and a frame of the caller's. */
@@ -120,7 +134,6 @@ int ta_job_plan_estimate(ta_job *job, bool measure, ta_error *err); /* estimate.
 int ta_check_space(ta_job *job, ta_error *err);
 
 /* Nodes of the flow, each with its state. */
-int ta_video_nodes(ta_job *job, ta_edge **packets, ta_error *err);            /* video.c */
 int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err); /* side_pass.c */
 /* Of a durable job, planned and with its folder open, before the side pass: 1 when an earlier run finished the whole
  * side pass there; its results are taken over and job->copied and the tracks' spools are opened. 0 when there is more
@@ -136,9 +149,13 @@ int ta_job_own(ta_job *job, void *p, void (*fn)(void *), ta_error *err);
 int ta_verify_result(ta_job *job, const char *path, ta_error *err); /* verify.c */
 int ta_write_sidecar(ta_job *job, ta_error *err);                   /* sidecar.c */
 
+/* Counters of what runs now: the flow, or those of all segments together. */
+int ta_job_flow_stats(const ta_job *job, ta_flow_node_stats *stats, int max);
+
 /* Samples the flow twice a second and calls on_progress, on a thread of its own, until stopped. */
 typedef struct ta_ticker ta_ticker;
 ta_ticker *ta_ticker_start(ta_job *job);
-void ta_ticker_stop(ta_ticker **t);
+/* `done`: with a last report, as the work is at its end. */
+void ta_ticker_stop(ta_ticker **t, bool done);
 
 #endif

@@ -2,7 +2,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "restore/internal.h"
+#include "restore/segments.h"
 
 /* Copied packets up to this size stay in memory. */
 static const size_t copied_memory = 4u << 20;
@@ -91,6 +91,10 @@ void ta_job_free(ta_job **pj)
     ta_free((char *)(uintptr_t)job->encoding.options);
     ta_free(job->stream_hashes);
     ta_free((void *)job->weight);
+    ta_index_close(&job->index);
+    ta_free(job->segments);
+    ta_free(job->space.folder);
+    avcodec_parameters_free(&job->join_stream.par);
     ta_free(job->output);
     ta_settings_free(&job->settings);
     ta_free(job->input);
@@ -132,7 +136,24 @@ static int open_output(ta_job *job, bool elsewhere, ta_error *err)
     return r;
 }
 
-static int open_files(ta_job *job, ta_error *err)
+/* What copied streams have to say waits here for the muxer. */
+static int open_copied(ta_job *job, ta_error *err)
+{
+    char *copied = ta_job_folder_file(job->folder, "copied.packets");
+    int r = copied ? ta_spool_new(&job->copied, copied, copied_memory, err) : ta_no_memory(err);
+    ta_free(copied);
+    return r;
+}
+
+static int watch_space(ta_job *job, ta_error *err)
+{
+    job->space.folder = ta_strdup(ta_job_folder_path(job->folder));
+    job->space.reserve = ta_get_int(job->settings, TA_SET_reserve);
+    job->space.limit = ta_get_int(job->settings, TA_SET_temp_limit);
+    return job->space.folder ? 0 : ta_no_memory(err);
+}
+
+static int open_folder(ta_job *job, ta_error *err)
 {
     const char *work = ta_get_text(job->settings, TA_SET_work_dir);
     char *dir = ta_path_dir(job->output);
@@ -143,16 +164,34 @@ static int open_files(ta_job *job, ta_error *err)
         ta_log(TA_LOG_INFO, "restore", "%d job folders of runs that ended over a week ago were removed", stale);
     ta_free(dir);
     int r = ta_job_folder_open(&job->folder, job->output, work[0] ? work : NULL, err);
-    if (r < 0)
-        return r;
-    char *copied = ta_job_folder_file(job->folder, "copied.packets");
-    r = copied ? ta_spool_new(&job->copied, copied, copied_memory, err) : ta_no_memory(err);
-    ta_free(copied);
-    return r < 0 ? r : open_output(job, work[0] != '\0', err);
+    return r < 0 ? r : watch_space(job, err);
 }
 
-/* demux ... encode -> mux; sound (side pass) -> encode each track -> mux */
-static int build_flow(ta_job *job, ta_error *err)
+static void free_whole(void *stretch)
+{
+    ta_stretch_free_nodes(stretch);
+}
+
+/* The picture in one stretch, through the input and the stages that were opened for the plan. */
+static int whole_picture(ta_job *job, ta_edge **video, ta_error *err)
+{
+    job->whole = (ta_stretch){
+        .job = job, .flow = job->flow, .in = job->in, .chain = &job->chain, .counts = &job->counts
+    };
+    int r = ta_job_own(job, &job->whole, free_whole, err);
+    return r < 0 ? r : ta_stretch_nodes(&job->whole, video, err);
+}
+
+/* What the encoders and the muxer wait for has been there all along. */
+static int nothing_to_wait_for(void *job, ta_error *err)
+{
+    (void)job;
+    (void)err;
+    return 0;
+}
+
+/* demux ... encode -> mux, or the segments' packets -> mux; sound (side pass) -> encode each track -> mux */
+static int build_flow(ta_job *job, bool joined, ta_error *err)
 {
     ta_edge *video = NULL, *ready[TA_MAX_TRACKS + 1], *audio[TA_MAX_TRACKS];
     int n_ready = 0, n_audio = 0, r = 0;
@@ -160,7 +199,7 @@ static int build_flow(ta_job *job, ta_error *err)
     if (!job->flow)
         return ta_no_memory(err);
     if (job->video >= 0)
-        r = ta_video_nodes(job, &video, err);
+        r = joined ? ta_join_node(job, &video, err) : whole_picture(job, &video, err);
     for (int i = 0; i < job->n_tracks && r >= 0; i++) {
         if (job->tracks[i].copy)
             continue;
@@ -176,7 +215,9 @@ static int build_flow(ta_job *job, ta_error *err)
         r = ta_no_memory(err);
     if (r >= 0)
         ready[n_ready++] = copied;
-    if (r >= 0)
+    if (r >= 0 && joined)
+        r = ta_flow_add(job->flow, "sound", nothing_to_wait_for, job, NULL, 0, ready, n_ready, err);
+    else if (r >= 0)
         r = ta_side_node(job, ready, n_ready, err);
     return r < 0 ? r : ta_mux_node(job, video, audio, copied, err);
 }
@@ -195,18 +236,88 @@ static void log_nodes(const ta_job *job)
     }
 }
 
-static int run_flow(ta_job *job, ta_error *err)
+static void take_result(ta_job *job, const ta_stretch_result *r)
 {
-    atomic_store(&job->stage, "restoring");
-    int r = build_flow(job, err);
+    job->first_out_us = r->first_us;
+    job->last_out_us = r->last_us;
+    job->decode_errors = r->decode_errors;
+    memcpy(job->timecode, r->timecode, sizeof job->timecode);
+}
+
+static int run_flow(ta_job *job, bool joined, ta_error *err)
+{
+    atomic_store(&job->stage, joined ? "joining" : "restoring");
+    int r = build_flow(job, joined, err);
     if (r < 0)
         return r;
     malloc_trim(0); /* what measuring the tape took is not needed again */
     ta_ticker *ticker = ta_ticker_start(job);
     r = ta_flow_run(job->flow, err);
-    ta_ticker_stop(&ticker);
+    ta_ticker_stop(&ticker, true);
+    if (!joined)
+        take_result(job, &job->whole.result);
     log_nodes(job);
     return r;
+}
+
+static int in_one_piece(ta_job *job, ta_error *err)
+{
+    int r = ta_plan_check_empty(job, err);
+    if (r >= 0)
+        r = open_copied(job, err);
+    if (r >= 0)
+        r = open_output(job, ta_get_text(job->settings, TA_SET_work_dir)[0], err);
+    return r < 0 ? r : run_flow(job, false, err);
+}
+
+/* A segment that is found damaged is done again. */
+static int make_segments(ta_job *job, ta_error *err)
+{
+    int r = TA_ERR_AGAIN;
+    for (int tries = 0; tries < 3 && r == TA_ERR_AGAIN; tries++) {
+        r = ta_segments_run(job, err);
+        if (r < 0)
+            return r;
+        atomic_store(&job->stage, "checking");
+        r = ta_segments_collect(job, err);
+    }
+    return r;
+}
+
+int ta_job_join(ta_job *job, ta_error *err)
+{
+    int r = open_output(job, ta_get_text(job->settings, TA_SET_work_dir)[0], err);
+    return r < 0 ? r : run_flow(job, true, err);
+}
+
+static int settle_plan(ta_job *job, ta_error *err)
+{
+    ta_ticker *ticker = ta_ticker_start(job);
+    int r = ta_plan_settle(job, err);
+    ta_ticker_stop(&ticker, false);
+    return r;
+}
+
+static int in_segments(ta_job *job, ta_error *err)
+{
+    int r = settle_plan(job, err);
+    if (r >= 0)
+        r = make_segments(job, err);
+    if (r >= 0)
+        r = ta_job_join(job, err);
+    if (r < 0 && job->n_segments)
+        ta_log(TA_LOG_WARN, "restore", "what is done is kept in '%s': the same command goes on with it",
+               ta_job_folder_path(job->folder));
+    return r;
+}
+
+int ta_job_publish(ta_job *job, ta_error *err)
+{
+    atomic_store(&job->stage, "verifying");
+    int r = ta_verify_result(job, ta_publish_temp(job->publish), err);
+    if (r >= 0 && ta_cancelled(job->cancel))
+        r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
+    return r < 0 ? r : ta_publish_commit(&job->publish, err);
 }
 
 /* Facts that the nodes hold are needed by the report; the files must be closed before the check. */
@@ -216,17 +327,11 @@ static int run_all(ta_job *job, ta_error *err)
     if (r >= 0)
         r = ta_check_space(job, err);
     if (r >= 0)
-        r = open_files(job, err);
+        r = open_folder(job, err);
     if (r >= 0)
-        r = run_flow(job, err);
+        r = ta_job_in_segments(job) ? in_segments(job, err) : in_one_piece(job, err);
     ta_job_free_nodes(job);
-    if (r < 0)
-        return r;
-    atomic_store(&job->stage, "verifying");
-    r = ta_verify_result(job, ta_publish_temp(job->publish), err);
-    if (r >= 0 && ta_cancelled(job->cancel))
-        r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
-    return r < 0 ? r : ta_publish_commit(&job->publish, err);
+    return r < 0 ? r : ta_job_publish(job, err);
 }
 
 static void note_findings(ta_job *job)
@@ -249,7 +354,7 @@ static void note_findings(ta_job *job)
         !ta_ends(encoder, "_nvenc"))
         ta_job_note(job, "the captions of the source (%llu packets) are left out: %s can't carry them",
                     (unsigned long long)atomic_load(&job->counts.captions_in), encoder);
-    if (atomic_load(&job->decode_errors))
+    if (job->decode_errors)
         ta_job_note(job, "%llu video packets could not be decoded", (unsigned long long)job->decode_errors);
     if (atomic_load(&job->counts.gaps))
         ta_job_note(job, "the picture has %llu gaps in time; they were kept",
@@ -273,6 +378,7 @@ int ta_job_run(ta_job *job, ta_error *err)
     for (int i = 0; i < job->n_tracks; i++)
         ta_spool_free(&job->tracks[i].pcm);
     ta_spool_free(&job->copied);
-    ta_job_folder_close(&job->folder, ta_get_bool(job->settings, TA_SET_keep_temp));
+    bool go_on = r < 0 && job->n_segments > 0;
+    ta_job_folder_close(&job->folder, go_on || ta_get_bool(job->settings, TA_SET_keep_temp));
     return r;
 }

@@ -44,43 +44,6 @@ static int new_stream(mux *m, AVStream **out, ta_error *err)
     return *out ? 0 : ta_no_memory(err);
 }
 
-static int add_encoded(mux *m, mux_source *s, ta_encoder *e, int source, ta_error *err)
-{
-    AVCodecContext *c = ta_encoder_context(e);
-    int r = new_stream(m, &s->out, err);
-    if (r < 0)
-        return r;
-    if (avcodec_parameters_from_context(s->out->codecpar, c) < 0)
-        return ta_no_memory(err);
-    s->base = s->out->time_base = ta_encoder_time_base(e);
-    s->out->sample_aspect_ratio = c->sample_aspect_ratio;
-    if (c->codec_type == AVMEDIA_TYPE_VIDEO)
-        s->out->avg_frame_rate = c->framerate;
-    copy_stream_facts(m, s->out, source);
-    return 0;
-}
-
-static int add_copy(mux *m, const ta_track *t, ta_error *err)
-{
-    AVStream *in = ta_input_context(m->job->in)->streams[t->source], *out;
-    if (t->source >= (int)TA_COUNT(m->copies))
-        return 0;
-    int r = new_stream(m, &out, err);
-    if (r < 0)
-        return r;
-    r = t->text ? ta_subtitles_parameters(t->text, out->codecpar, err)
-        : avcodec_parameters_copy(out->codecpar, in->codecpar) < 0 ? ta_no_memory(err)
-                                                                   : 0;
-    if (r < 0)
-        return r;
-    out->codecpar->codec_tag = 0;
-    out->time_base = in->time_base;
-    out->sample_aspect_ratio = in->sample_aspect_ratio;
-    copy_stream_facts(m, out, t->source);
-    m->copies[t->source] = out;
-    return 0;
-}
-
 /* HDR10's static metadata as the container wants it (SMPTE ST 2086). */
 static int add_mastering(mux *m, AVStream *out, ta_error *err)
 {
@@ -103,6 +66,66 @@ static int add_mastering(mux *m, AVStream *out, ta_error *err)
     if (r < 0)
         av_free(d);
     return r < 0 ? ta_no_memory(err) : 0;
+}
+
+static int add_encoded(mux *m, mux_source *s, const ta_stream_facts *f, int source, ta_error *err)
+{
+    int r = new_stream(m, &s->out, err);
+    if (r < 0)
+        return r;
+    if (avcodec_parameters_copy(s->out->codecpar, f->par) < 0)
+        return ta_no_memory(err);
+    s->out->codecpar->codec_tag = 0;
+    s->base = s->out->time_base = f->time_base;
+    s->out->sample_aspect_ratio = f->par->sample_aspect_ratio;
+    s->out->avg_frame_rate = f->frame_rate;
+    copy_stream_facts(m, s->out, source);
+    return 0;
+}
+
+static int add_from_encoder(mux *m, mux_source *s, ta_encoder *e, int source, ta_error *err)
+{
+    ta_stream_facts f = { 0 };
+    int r = ta_stream_facts_of(&f, e, err);
+    if (r >= 0)
+        r = add_encoded(m, s, &f, source, err);
+    avcodec_parameters_free(&f.par);
+    return r;
+}
+
+static int add_video(mux *m, mux_source *s, ta_error *err)
+{
+    ta_job *job = m->job;
+    const char *timecode = job->joined ? job->timecode : job->whole.result.timecode;
+    int r = job->joined ? add_encoded(m, s, job->joined, job->video, err)
+                        : add_from_encoder(m, s, atomic_load(&job->whole.encoder), job->video, err);
+    if (r < 0)
+        return r;
+    if (timecode[0])
+        av_dict_set(&s->out->metadata, "timecode", timecode, 0);
+    s->zero = av_rescale_q(job->zero_us, AV_TIME_BASE_Q, s->base);
+    return add_mastering(m, s->out, err);
+}
+
+static int add_copy(mux *m, const ta_track *t, ta_error *err)
+{
+    AVStream *in = ta_input_context(m->job->in)->streams[t->source], *out;
+    if (t->source >= (int)TA_COUNT(m->copies))
+        return 0;
+    int r = new_stream(m, &out, err);
+    if (r < 0)
+        return r;
+    r = t->text ? ta_subtitles_parameters(t->text, out->codecpar, err)
+        : avcodec_parameters_copy(out->codecpar, in->codecpar) < 0 ? ta_no_memory(err)
+                                                                   : 0;
+    if (r < 0)
+        return r;
+    out->codecpar->codec_tag = 0;
+    out->time_base = in->time_base;
+    out->sample_aspect_ratio = in->sample_aspect_ratio;
+    copy_stream_facts(m, out, t->source);
+    m->copies[t->source] = out;
+    return 0;
 }
 
 /* Chapters inside the kept part, moved to its time. */
@@ -205,14 +228,7 @@ static int add_streams(mux *m, ta_error *err)
         mux_source *s = &m->sources[i];
         if (!s->edge || !s->head)
             continue;
-        ta_encoder *e = atomic_load(s->track ? &s->track->enc : &job->video_encoder);
-        r = add_encoded(m, s, e, s->track ? s->track->source : job->video, err);
-        if (r >= 0 && !s->track && job->timecode[0])
-            av_dict_set(&s->out->metadata, "timecode", job->timecode, 0);
-        if (r >= 0 && !s->track)
-            s->zero = av_rescale_q(job->zero_us, AV_TIME_BASE_Q, s->base);
-        if (r >= 0 && !s->track)
-            r = add_mastering(m, s->out, err);
+        r = s->track ? add_from_encoder(m, s, atomic_load(&s->track->enc), s->track->source, err) : add_video(m, s, err);
     }
     for (int i = 0; i < job->n_tracks && r >= 0; i++)
         if (job->tracks[i].copy)

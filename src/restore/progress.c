@@ -14,26 +14,38 @@ struct ta_ticker {
     bool stop;
     char stages[512];
     ta_flow_node_stats last[MAX_NODES];
+    int n_last;
     int64_t begun, last_time, last_frames, last_done;
     double rate; /* fraction a second, smoothed */
     double last_fraction;
+    double first_fraction; /* done by earlier runs */
 };
+
+/* Segments come and go, and their nodes with them. */
+static int64_t busy_before(const ta_ticker *t, const char *name)
+{
+    for (int i = 0; i < t->n_last; i++)
+        if (strcmp(t->last[i].name, name) == 0)
+            return t->last[i].busy_us;
+    return 0;
+}
 
 /* Which thread is the bottleneck: the share of the last period that each was working. */
 static void describe_stages(ta_ticker *t, int64_t period)
 {
     ta_flow_node_stats now[MAX_NODES];
-    int n = ta_flow_stats(t->job->flow, now, MAX_NODES);
+    int n = ta_job_flow_stats(t->job, now, MAX_NODES);
     size_t used = 0;
     t->stages[0] = '\0';
     for (int i = 0; i < n && used < sizeof t->stages - 64; i++) {
-        int64_t busy = now[i].busy_us - t->last[i].busy_us;
+        int64_t busy = now[i].busy_us - busy_before(t, now[i].name);
         int percent = (int)TA_CLAMP(busy * 100 / TA_MAX(period, 1), 0, 100);
         if (percent >= 3)
             used += (size_t)snprintf(t->stages + used, sizeof t->stages - used, "%s%s %d %%", used ? " · " : "",
                                      now[i].name, percent);
-        t->last[i] = now[i];
     }
+    memcpy(t->last, now, sizeof now);
+    t->n_last = n;
 }
 
 /* The share of the work that lies before a moment: a fifth of it goes with time, the rest with the source's bytes
@@ -56,6 +68,8 @@ static double work_before(const ta_job *job, int64_t us)
  * done. */
 static double fraction_done(const ta_job *job)
 {
+    if (!job->n_segments && atomic_load(&job->index_done))
+        return atomic_load(&job->index_done) / 1000.0;
     if (job->duration_us <= 0)
         return 0;
     int64_t in = atomic_load(&job->done_us), out = atomic_load(&job->out_us);
@@ -67,9 +81,10 @@ static double fraction_done(const ta_job *job)
 /* The time left, from the whole run so far, drawn towards the recent pace as the job goes on. */
 static double time_left(ta_ticker *t, double fraction, double elapsed)
 {
-    if (fraction < 0.005 || elapsed < 1)
+    double mine = fraction - t->first_fraction;
+    if (mine < 0.005 || elapsed < 1)
         return -1;
-    double overall = fraction / elapsed;
+    double overall = mine / elapsed;
     double recent = t->rate > 0 ? t->rate : overall;
     return (1 - fraction) / (0.8 * overall + 0.2 * recent);
 }
@@ -134,6 +149,7 @@ ta_ticker *ta_ticker_start(ta_job *job)
         return NULL;
     t->job = job;
     t->begun = t->last_time = ta_now_us();
+    t->first_fraction = t->last_fraction = fraction_done(job);
     pthread_mutex_init(&t->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -148,7 +164,7 @@ ta_ticker *ta_ticker_start(ta_job *job)
     return t;
 }
 
-void ta_ticker_stop(ta_ticker **pt)
+void ta_ticker_stop(ta_ticker **pt, bool done)
 {
     ta_ticker *t = *pt;
     if (!t)
@@ -158,7 +174,8 @@ void ta_ticker_stop(ta_ticker **pt)
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->lock);
     pthread_join(t->thread, NULL);
-    report(t, !ta_cancelled(t->job->cancel));
+    if (done)
+        report(t, !ta_cancelled(t->job->cancel));
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->wake);
     ta_freep(pt);

@@ -224,7 +224,7 @@ static int expect_video(const ta_job *job, const checker *c, ta_error *err)
                        (unsigned long long)c->s[0].packets, (unsigned long long)frames);
     AVRational rate = job->encoding.frame_rate;
     int64_t frame = rate.num ? av_rescale(1000000, rate.den, rate.num) : 100000;
-    int64_t last = atomic_load(&job->done_us) + frame + job->shift_us;
+    int64_t last = job->last_out_us + frame + job->shift_us;
     if (llabs(c->s[0].end_us - last) > frame + 2000)
         return ta_fail(err, TA_ERR_SOFTWARE, "the picture ends at %.3f s instead of %.3f s",
                        (double)c->s[0].end_us / 1e6, (double)last / 1e6);

@@ -344,6 +344,14 @@ static bool preview(const char *text, ta_form *form)
     return true;
 }
 
+static bool jobs(const char *text, ta_form *form)
+{
+    int64_t n;
+    if (!strcmp(text, "auto") || (ta_parse_whole(text, &n) && n >= 1 && n <= 32))
+        return true;
+    return refuse(form, "'%s' is neither auto nor a number from 1 to 32", text);
+}
+
 ta_form_check ta_form_of(const char *name)
 {
     static const struct {
@@ -361,7 +369,8 @@ ta_form_check ta_form_of(const char *name)
                   { "noise-floor", noise_floor },
                   { "preset", preset },
                   { "output-template", output_template },
-                  { "preview", preview } };
+                  { "preview", preview },
+                  { "jobs", jobs } };
     for (size_t i = 0; i < TA_COUNT(forms); i++)
         if (!strcmp(name, forms[i].name))
             return forms[i].check;
