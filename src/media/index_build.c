@@ -374,25 +374,32 @@ static int write_all(builder *b, ta_error *err)
     return r < 0 ? r : seal(b, err);
 }
 
+/* The stream that is meant: one of video, and what stands under this number in the opening that the caller knows. */
 static bool has_stream(const builder *b)
 {
     const AVFormatContext *ctx = ta_input_context(b->in);
     int v = b->source->stream;
-    return v < 0 || (v < (int)ctx->nb_streams && ctx->streams[v]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO);
+    if (v < 0)
+        return true;
+    if (v >= (int)ctx->nb_streams || ctx->streams[v]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO)
+        return false;
+    if (!b->source->known)
+        return true;
+    const AVFormatContext *known = ta_input_context(b->source->known);
+    const AVStream *a = ctx->streams[v], *k = v < (int)known->nb_streams ? known->streams[v] : NULL;
+    return k && k->id == a->id && k->codecpar->codec_id == a->codecpar->codec_id &&
+           av_cmp_q(k->time_base, a->time_base) == 0;
 }
 
-/* The short look beside a known input may not come as far as a stream that begins late. */
+/* Opened with the full look at the streams, not beside an input that is known: packets' durations come from the rates
+ * that it finds. */
 static int open_source(builder *b, ta_error *err)
 {
     const ta_index_source *s = b->source;
-    int r = ta_input_open_as(&b->in, s->path, TA_OPEN_HASHED, s->known, s->cancel, err);
-    if (r >= 0 && !has_stream(b) && s->known) {
-        ta_input_close(&b->in);
-        r = ta_input_open_as(&b->in, s->path, TA_OPEN_HASHED, NULL, s->cancel, err);
-    }
+    int r = ta_input_open_as(&b->in, s->path, TA_OPEN_HASHED, NULL, s->cancel, err);
     if (r < 0 || has_stream(b))
         return r;
-    return ta_fail(err, TA_ERR_DATA, "'%s': stream %d is not a video stream", s->path, s->stream);
+    return ta_fail(err, TA_ERR_DATA, "'%s': stream %d is not the video stream that is meant", s->path, s->stream);
 }
 
 static int start(builder *b, const char *temp, ta_error *err)

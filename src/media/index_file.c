@@ -1,7 +1,6 @@
 /* An index as it is used: the file mapped and checked, and what can be asked of it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <libavutil/crc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,9 +39,22 @@ bool ta_index_lay_out(const ta_index_header *h, ta_index_layout *l)
     return true;
 }
 
+/* Eight bytes a step, like FNV-1a; libav's CRC-32 took a third of the whole reading. Each step
+ * can be undone, so that a change within eight bytes never goes unseen before the last line. */
 uint32_t ta_index_checksum(const AVPacket *pkt)
 {
-    return av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), UINT32_MAX, pkt->data, (size_t)pkt->size);
+    const uint8_t *p = pkt->data;
+    uint64_t h = 0xcbf29ce484222325u, w = 0;
+    size_t n = (size_t)pkt->size;
+    for (; n >= sizeof w; n -= sizeof w, p += sizeof w) {
+        memcpy(&w, p, sizeof w);
+        h = (h ^ w) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 32;
+    }
+    for (w = n; n > 0; n--)
+        w = w << 8 | *p++;
+    h = (h ^ w) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(h >> 32 ^ h);
 }
 
 void ta_index_set_delay(ta_index_pictures *p, int codec, int delay)

@@ -121,7 +121,7 @@ typedef struct ta_index_packet {
     int64_t pts, dts, pos;
     uint32_t size;
     int32_t duration; /* in the stream's time base; fields that are shown once more are in it */
-    uint32_t check;   /* CRC-32 of the bytes */
+    uint32_t check;   /* a hash of the bytes */
     uint8_t stream, flags; /* AV_PKT_FLAG_* */
     uint8_t picture;       /* TA_PICTURE_*; 0 = not known, or no picture */
     int8_t repeat;         /* the parser's repeat_pict: fields shown once more, where it knows; else 0 */
@@ -136,7 +136,7 @@ enum {
 /* What is to be indexed. */
 typedef struct ta_index_source {
     const char *path;
-    ta_input *known; /* an opening of `path`; may be NULL */
+    ta_input *known; /* the opening in which `stream` was found, to see that it is the same; may be NULL */
     int stream;      /* of the video, -1 = none: then there are no frames */
     ta_cancel *cancel;
     void (*progress)(void *opaque, double fraction); /* 0..1, in the calling thread; may be NULL */
@@ -190,7 +190,7 @@ int64_t ta_index_bytes(const ta_index *ix, int64_t first, int64_t end);
 
 /* Goes to a packet of the index's video stream: from here on ta_input_read returns the packets of this stream alone, from
  * `packet` on, with the times, flags and duration of the linear reading. Each is compared with the index by size and
- * CRC; one that differs is TA_ERR_DATA (the source changed, or can't be read twice alike) and is never returned. Uses
+ * hash; one that differs is TA_ERR_DATA (the source changed, or can't be read twice alike) and is never returned. Uses
  * the container's index or positions, more than once where it lands late; at worst the file is read from its front.
  * `ix` must outlive the input. May be called again. */
 int ta_input_go_to(ta_input *in, const ta_index *ix, int64_t packet, ta_error *err);

@@ -6,8 +6,9 @@
 #include <libavutil/imgutils.h>
 
 #include "media/media.h"
+#include "paff.h"
 
-enum { STARTS = 10, LENGTH = 50, JOINT = 1, ANY_COUNT = 2, SOUND_JOINT = 4 };
+enum { STARTS = 10, LENGTH = 50, JOINT = 1, ANY_COUNT = 2, SOUND_JOINT = 4, UNTIMED = 8, PAIRED = 16 };
 
 /* A picture as it was shown. */
 typedef struct shown {
@@ -15,7 +16,15 @@ typedef struct shown {
     uint64_t hash;
 } shown;
 
+/* A packet as libav alone reads it. */
+typedef struct bare_packet {
+    int64_t pts, dts, pos, duration;
+    int size, flags;
+} bare_packet;
+
 typedef struct film {
+    bare_packet *packets;
+    int n_packets;
     shown *list;
     int count;
     int64_t length; /* of the last one */
@@ -24,7 +33,7 @@ typedef struct film {
 } film;
 
 typedef struct clip {
-    const char *name, *file, *make; /* shell, in the scratch folder */
+    const char *name, *file, *make; /* shell, in the scratch folder; NULL = make_paff */
     const char *oracle;             /* what libav opens instead, NULL = `file` */
     int flags;
 } clip;
@@ -74,7 +83,7 @@ static const clip clips[] = {
     { "MKV without an index", "a.mkv", FF PICTURE SOUND X264 "-f matroska - | cat > a.mkv", NULL, 0 },
     { "MXF", "a.mxf", FF PICTURE "-c:v mpeg2video -g 12 -bf 2 -b:v 2M " BITEXACT "a.mxf", NULL, 0 },
     { "raw MPEG-2", "a.m2v", FF PICTURE "-c:v mpeg2video -g 12 -bf 2 -b:v 2M " BITEXACT "a.m2v", NULL, 0 },
-    { "raw H.264", "a.264", FF PICTURE X264 "a.264", NULL, 0 },
+    { "raw H.264", "a.264", FF PICTURE X264 "a.264", NULL, UNTIMED },
     { "HEVC in MKV", "a.mkv",
       FF PICTURE "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=20:bframes=3:open-gop=1 a.mkv",
       NULL, 0 },
@@ -83,6 +92,8 @@ static const clip clips[] = {
       FF PICTURE SOUND MPEG2 "b.ts && " FF PICTURE SOUND "-vf hue=h=90 " MPEG2
                              "-output_ts_offset 3000 c.ts && cat b.ts c.ts > a.ts",
       NULL, JOINT | SOUND_JOINT },
+    { "H.264 in TS, PAFF, a packet for each field", "a.ts", NULL, NULL, 0 },
+    { "H.264 in TS, PAFF, a packet for both fields", "a.ts", NULL, NULL, PAIRED },
     { "joined VOBs", "VTS_01_1.VOB",
       FF PICTURE SOUND MPEG2 "-f vob a.vob && head -c $((2048*300)) a.vob > VTS_01_1.VOB && "
                              "tail -c +$((2048*300+1)) a.vob > VTS_01_2.VOB",
@@ -141,6 +152,20 @@ static void take_frames(AVCodecContext *dec, const AVPacket *pkt, AVFrame *f, fi
     }
 }
 
+static void add_packet(film *m, const AVPacket *p)
+{
+    if (m->n_packets % 256 == 0)
+        m->packets = realloc(m->packets, sizeof *m->packets * (size_t)(m->n_packets + 256));
+    assert_non_null(m->packets);
+    m->packets[m->n_packets++] = (bare_packet){ p->pts, p->dts, p->pos, p->duration, p->size, p->flags };
+}
+
+static void free_film(film *m)
+{
+    free(m->list);
+    free(m->packets);
+}
+
 static film decode_all(const char *url, int flags)
 {
     film m = { 0 };
@@ -158,8 +183,10 @@ static film decode_all(const char *url, int flags)
     dec->pkt_timebase = m.time_base;
     assert_int_equal(avcodec_open2(dec, avcodec_find_decoder(dec->codec_id), NULL), 0);
     while (av_read_frame(ctx, pkt) >= 0) {
-        if (pkt->stream_index == v)
+        if (pkt->stream_index == v) {
+            add_packet(&m, pkt);
             take_frames(dec, pkt, f, &m, &offset, flags);
+        }
         av_packet_unref(pkt);
     }
     take_frames(dec, NULL, f, &m, &offset, flags);
@@ -193,6 +220,8 @@ static film decode_from(ta_input *in, int video, int64_t from, int wanted)
     int64_t last = 0, length = 0;
     for (int more = 1, r = 0; r != TA_DECODER_END && m.count < wanted;) {
         ok(more = ta_input_read(in, pkt, &err));
+        if (more)
+            add_packet(&m, pkt);
         ok(ta_decoder_send(d, more ? pkt : NULL, &err));
         while ((r = ta_decoder_receive(d, f, &err)) > 0) {
             int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : last + length;
@@ -232,6 +261,22 @@ static void compare(const clip *c, const film *truth, int at, const film *got, i
     }
 }
 
+static void compare_packets(const clip *c, const film *truth, int64_t at, const film *got)
+{
+    bool timed = !(c->flags & (JOINT | UNTIMED));
+    assert_true(got->n_packets > 0 && at + got->n_packets <= truth->n_packets);
+    for (int i = 0; i < got->n_packets; i++) {
+        const bare_packet *t = &truth->packets[at + i], *g = &got->packets[i];
+        bool same = t->size == g->size && t->flags == g->flags && t->pos == g->pos && t->duration == g->duration;
+        if (!same || (timed && (t->pts != g->pts || t->dts != g->dts)))
+            fail_msg("%s: packet %d (+%d): pts %" PRId64 " dts %" PRId64 " size %d flags %x pos %" PRId64
+                     " duration %" PRId64 ", not pts %" PRId64 " dts %" PRId64 " size %d flags %x pos %" PRId64
+                     " duration %" PRId64,
+                     c->name, (int)at, i, g->pts, g->dts, g->size, g->flags, g->pos, g->duration, t->pts, t->dts,
+                     t->size, t->flags, t->pos, t->duration);
+    }
+}
+
 static void compare_frames(const clip *c, const ta_index *ix, const film *truth)
 {
     int64_t n = ta_index_frames(ix);
@@ -267,8 +312,9 @@ static void try_starts(const clip *c, const char *path, ta_input *known, const t
                           ta_index_source_size(ix));
         }
         film got = decode_from(in, video, pts, LENGTH);
+        compare_packets(c, truth, packet, &got);
         compare(c, truth, find(truth, pts), &got, LENGTH);
-        free(got.list);
+        free_film(&got);
         ta_input_close(&in);
     }
     print_message("%s: open_at %.1f ms\n", c->name, cost / STARTS / 1000);
@@ -300,7 +346,10 @@ static void same_as_linear(const char *folder, const clip *c)
     ta_input *known;
     ta_index *ix;
     char *path = ta_path_join(folder, c->file), *file = ta_path_join(folder, "index");
-    make_clip(folder, c->make);
+    if (c->make)
+        make_clip(folder, c->make);
+    else
+        make_paff(path, c->flags & PAIRED);
     assert_int_equal(chdir(folder), 0);
     film truth = decode_all(c->oracle ? c->oracle : c->file, c->flags);
     assert_int_equal(chdir("/"), 0);
@@ -314,7 +363,7 @@ static void same_as_linear(const char *folder, const clip *c)
     try_starts(c, path, known, ix, &truth);
     ta_index_close(&ix);
     ta_input_close(&known);
-    free(truth.list);
+    free_film(&truth);
     ta_free(path);
     ta_free(file);
 }
