@@ -27,23 +27,28 @@ static enum AVPixelFormat scaled_format(const ta_plan *p)
     return out;
 }
 
-/* vf_colorspace converts the matrix exactly, at the small size and in linear YUV; vf_scale would go through RGB of 8
- * bits. It knows the common formats only. */
-static bool matrix_first(ta_video_format *v, enum AVColorSpace to, ta_buf *b)
+static const char *range_name(enum AVColorRange range)
+{
+    return range == AVCOL_RANGE_JPEG ? "pc" : "tv";
+}
+
+/* vf_colorspace converts the matrix exactly, at the small size and in linear YUV, and the range in the same step, so
+ * that samples are rounded once; vf_scale would go through RGB of 8 bits. It knows the common formats only. */
+static void matrix_first(ta_video_format *v, const ta_video_format *to, ta_buf *b)
 {
     char filter[224];
-    const char *range = v->range == AVCOL_RANGE_JPEG ? "pc" : "tv";
-    if (!ta_matrix_sd(v->matrix) || to != AVCOL_SPC_BT709)
-        return false;
+    if (!ta_matrix_sd(v->matrix) || to->matrix != AVCOL_SPC_BT709)
+        return;
     snprintf(filter, sizeof filter,
              "colorspace=ispace=%s:iprimaries=smpte170m:itrc=smpte170m:irange=%s:space=bt709:primaries=smpte170m:"
              "trc=smpte170m:range=%s",
-             v->matrix == AVCOL_SPC_BT470BG ? "bt470bg" : "smpte170m", range, range);
+             v->matrix == AVCOL_SPC_BT470BG ? "bt470bg" : "smpte170m", range_name(v->range),
+             range_name(to->range));
     if (ta_filter_input(filter, v->pix_fmt) != v->pix_fmt)
-        return false;
+        return;
     ta_buf_addf(b, "%s,", filter);
-    v->matrix = to;
-    return true;
+    v->matrix = to->matrix;
+    v->range = to->range;
 }
 
 static int even(double x)
@@ -70,7 +75,7 @@ static void scale_text(const shape *s, ta_buf *b)
     const ta_video_format *to = &s->out;
     int width, height;
     fit(s, &width, &height);
-    matrix_first(&from, to->matrix, b);
+    matrix_first(&from, to, b);
     bool careful = ta_fmt_rgb(from.pix_fmt) || from.range != to->range ||
                    (!ta_fmt_rgb(to->pix_fmt) && strcmp(ta_scale_matrix(from.matrix), ta_scale_matrix(to->matrix)));
     ta_buf_addf(b, "scale=%d:%d:flags=%s%s", width, height, s->scaler,
