@@ -173,7 +173,10 @@ static int read_packets(builder *b, ta_error *err)
         report(b, n);
     }
     av_packet_free(&pkt);
-    return r < 0 ? r : align(&b->out, err);
+    if (r < 0)
+        return r;
+    report(b, 0);
+    return align(&b->out, err);
 }
 
 /* ---- The order of the pictures --------------------------------------------------------------------------------- */

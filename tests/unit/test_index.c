@@ -404,6 +404,25 @@ static void change_byte(const char *path, int64_t at)
     close(fd);
 }
 
+static void note_progress(void *opaque, double fraction)
+{
+    double *last = opaque;
+    assert_true(fraction >= *last && fraction <= 1);
+    *last = fraction;
+}
+
+static void progress_rises(void **state)
+{
+    ta_error err;
+    ta_index *ix;
+    double last = 0;
+    make_clip(*state, FF PICTURE MPEG2 "a.ts");
+    ta_index_source source = { .path = in(state, "a.ts"), .progress = note_progress, .opaque = &last };
+    assert_int_equal(ta_index_build(&ix, in(state, "index"), &source, &err), TA_OK);
+    assert_true(last > 0.9);
+    ta_index_close(&ix);
+}
+
 static void hash_is_that_of_sha256sum(void **state)
 {
     ta_error err;
@@ -570,10 +589,15 @@ static void sound_alone_has_no_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(hash_is_that_of_sha256sum),   SCRATCH_TEST(any_damage_is_noticed),
-        SCRATCH_TEST(failed_build_leaves_nothing), SCRATCH_TEST(every_allocation_may_fail),
-        SCRATCH_TEST(changed_source_is_noticed),   SCRATCH_TEST(packets_are_those_of_the_linear_reading),
-        SCRATCH_TEST(sound_alone_has_no_frames),   SCRATCH_TEST(pictures_are_those_of_linear_decoding),
+        SCRATCH_TEST(hash_is_that_of_sha256sum),
+        SCRATCH_TEST(progress_rises),
+        SCRATCH_TEST(any_damage_is_noticed),
+        SCRATCH_TEST(failed_build_leaves_nothing),
+        SCRATCH_TEST(every_allocation_may_fail),
+        SCRATCH_TEST(changed_source_is_noticed),
+        SCRATCH_TEST(packets_are_those_of_the_linear_reading),
+        SCRATCH_TEST(sound_alone_has_no_frames),
+        SCRATCH_TEST(pictures_are_those_of_linear_decoding),
     };
     av_log_set_level(AV_LOG_FATAL);
     return cmocka_run_group_tests_name("index", tests, NULL, NULL);
