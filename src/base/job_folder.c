@@ -151,6 +151,14 @@ int ta_job_folder_open(ta_job_folder **out, const char *output, const char *work
     return 0;
 }
 
+bool ta_job_folder_exists(const char *output, const char *work_dir)
+{
+    char *path = make_path(output, work_dir);
+    bool there = path && ta_is_dir(path);
+    ta_free(path);
+    return there;
+}
+
 int ta_job_folder_join(ta_job_folder **out, const char *path, bool alone, ta_error *err)
 {
     *out = NULL;

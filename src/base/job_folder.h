@@ -15,6 +15,8 @@ typedef struct ta_job_folder ta_job_folder;
  * output. In a work folder its name also carries a hash of the output's folder, as outputs of one name from several
  * folders meet there. TA_ERR_AGAIN when another run works on this output, TA_ERR_CANTCREATE, TA_ERR_NOPERM. */
 int ta_job_folder_open(ta_job_folder **f, const char *output, const char *work_dir, ta_error *err);
+/* Is there a job folder of this output, from a run that was interrupted or goes on? */
+bool ta_job_folder_exists(const char *output, const char *work_dir);
 /* Works in an existing folder by its own path: alone (`alone`: takes the lock, TA_ERR_AGAIN when somebody has it) or beside
  * others. TA_ERR_NOINPUT when it doesn't exist. Close it with `keep`. */
 int ta_job_folder_join(ta_job_folder **f, const char *path, bool alone, ta_error *err);

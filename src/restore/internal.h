@@ -61,6 +61,7 @@ struct ta_job {
     int video;                 /* stream index or -1 */
     ta_picture_source source;
     ta_scan_report scan;
+    bool scan_known;           /* from a plan; nothing is measured */
     ta_link link_in, link_out; /* before and behind the chain */
     ta_chain chain;
     ta_video_encoding encoding;
@@ -105,6 +106,7 @@ struct ta_job {
     uint64_t decode_errors;
     const ta_stream_facts *joined; /* of the segments' picture, while they are joined */
     int64_t start_time;        /* ta_now_us */
+    int64_t start_cpu_us;
     /* -- results */
     char source_sha256[65], output_sha256[65];
     ta_input_stats input_stats;
@@ -127,6 +129,7 @@ void ta_job_note(ta_job *job, const char *fmt, ...) TA_PRINTF(2, 3);
 
 /* plan.c's parts */
 int ta_job_plan_output(ta_job *job, ta_error *err);            /* output.c */
+int ta_fail_output_exists(const ta_job *job, ta_error *err);
 int ta_job_plan_encoding(ta_job *job, ta_error *err);          /* encoding.c */
 enum AVPixelFormat ta_job_plan_pix_fmt(ta_job *job, ta_error *err);
 int ta_job_plan_audio(ta_job *job, ta_error *err);             /* audio.c */
@@ -147,7 +150,14 @@ void ta_job_free_nodes(ta_job *job);
 int ta_job_own(ta_job *job, void *p, void (*fn)(void *), ta_error *err);
 
 int ta_verify_result(ta_job *job, const char *path, ta_error *err); /* verify.c */
-int ta_write_sidecar(ta_job *job, ta_error *err);                   /* sidecar.c */
+/* The report on a job as text (free(3)), and its way: into the job folder before the output gets its name, beside the
+ * output then. */
+char *ta_sidecar_text(const ta_job *job);                            /* sidecar.c */
+int ta_write_sidecar(ta_job *job, ta_error *err);
+/* Before the output is published: whoever finds output and job folder knows by it that the job is complete. */
+int ta_record_publishing(ta_job *job, ta_error *err);
+/* 1 when a run that was killed behind its rename left `output` complete and recorded: its sidecar is written. 0 when not. */
+int ta_settle_published(ta_job *job, ta_error *err);
 
 /* Counters of what runs now: the flow, or those of all segments together. */
 int ta_job_flow_stats(const ta_job *job, ta_flow_node_stats *stats, int max);

@@ -311,29 +311,6 @@ static int in_segments(ta_job *job, ta_error *err)
     return r;
 }
 
-int ta_job_publish(ta_job *job, ta_error *err)
-{
-    atomic_store(&job->stage, "verifying");
-    int r = ta_verify_result(job, ta_publish_temp(job->publish), err);
-    if (r >= 0 && ta_cancelled(job->cancel))
-        r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
-    return r < 0 ? r : ta_publish_commit(&job->publish, err);
-}
-
-/* Facts that the nodes hold are needed by the report; the files must be closed before the check. */
-static int run_all(ta_job *job, ta_error *err)
-{
-    int r = ta_job_plan(job, err);
-    if (r >= 0)
-        r = ta_check_space(job, err);
-    if (r >= 0)
-        r = open_folder(job, err);
-    if (r >= 0)
-        r = ta_job_in_segments(job) ? in_segments(job, err) : in_one_piece(job, err);
-    ta_job_free_nodes(job);
-    return r < 0 ? r : ta_job_publish(job, err);
-}
-
 static void note_findings(ta_job *job)
 {
     for (int i = 0; i < job->n_tracks; i++) {
@@ -361,24 +338,76 @@ static void note_findings(ta_job *job)
                     (unsigned long long)atomic_load(&job->counts.gaps));
 }
 
+static void begin_times(ta_job *job)
+{
+    job->start_time = ta_now_us();
+    job->start_cpu_us = ta_process_cpu_us();
+}
+
+static void take_times(ta_job *job)
+{
+    job->wall_seconds = (double)(ta_now_us() - job->start_time) / 1e6;
+    job->cpu_seconds = (double)(ta_process_cpu_us() - job->start_cpu_us) / 1e6;
+}
+
+int ta_job_publish(ta_job *job, ta_error *err)
+{
+    atomic_store(&job->stage, "verifying");
+    int r = ta_verify_result(job, ta_publish_temp(job->publish), err);
+    if (r >= 0 && ta_cancelled(job->cancel))
+        r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
+    if (r < 0)
+        return r;
+    note_findings(job);
+    take_times(job);
+    r = ta_record_publishing(job, err);
+    return r < 0 ? r : ta_publish_commit(&job->publish, err);
+}
+
+/* What is in the way is ours when a run was killed just behind its end; anything else was refused by the plan. */
+static int check_published(ta_job *job, ta_error *err)
+{
+    if (ta_get_bool(job->settings, TA_SET_restart))
+        return 0;
+    int r = ta_settle_published(job, err);
+    if (r != 0)
+        return r;
+    return ta_get_bool(job->settings, TA_SET_overwrite) || ta_file_size(job->output) < 0 ? 0
+                                                                                        : ta_fail_output_exists(job, err);
+}
+
+/* 1 when an earlier run had done everything. Facts that the nodes hold are needed by the report; the files must be closed
+ * before the check. */
+static int run_all(ta_job *job, ta_error *err)
+{
+    int r = ta_job_plan(job, err);
+    if (r >= 0)
+        r = ta_check_space(job, err);
+    if (r >= 0)
+        r = open_folder(job, err);
+    if (r >= 0)
+        r = check_published(job, err);
+    if (r != 0)
+        return r;
+    r = ta_job_in_segments(job) ? in_segments(job, err) : in_one_piece(job, err);
+    ta_job_free_nodes(job);
+    return r < 0 ? r : ta_job_publish(job, err);
+}
+
 int ta_job_run(ta_job *job, ta_error *err)
 {
     ta_error own = { 0 };
     err = err ? err : &own;
-    int64_t cpu = ta_process_cpu_us();
-    job->start_time = ta_now_us();
+    begin_times(job);
     int r = run_all(job, err);
-    job->wall_seconds = (double)(ta_now_us() - job->start_time) / 1e6;
-    job->cpu_seconds = (double)(ta_process_cpu_us() - cpu) / 1e6;
-    if (r >= 0) {
-        note_findings(job);
-        r = ta_get_bool(job->settings, TA_SET_sidecar) ? ta_write_sidecar(job, err) : 0;
-    }
+    take_times(job);
+    if (r == 0 && ta_get_bool(job->settings, TA_SET_sidecar))
+        r = ta_write_sidecar(job, err);
     ta_publish_abort(&job->publish);
     for (int i = 0; i < job->n_tracks; i++)
         ta_spool_free(&job->tracks[i].pcm);
     ta_spool_free(&job->copied);
     bool go_on = r < 0 && job->n_segments > 0;
     ta_job_folder_close(&job->folder, go_on || ta_get_bool(job->settings, TA_SET_keep_temp));
-    return r;
+    return TA_MIN(r, 0);
 }

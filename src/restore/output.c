@@ -94,6 +94,19 @@ static int check_writable(const char *output, ta_error *err)
     return r;
 }
 
+int ta_fail_output_exists(const ta_job *job, ta_error *err)
+{
+    ta_fail(err, TA_ERR_CANTCREATE, "the output '%s' exists already", job->output);
+    return ta_hint(err, "name another output, or allow it to be replaced with --overwrite");
+}
+
+/* A killed run may have left its folder beside a complete output: looked at when the folder is open. */
+static bool has_job_folder(const ta_job *job)
+{
+    const char *work = ta_get_text(job->settings, TA_SET_work_dir);
+    return ta_job_folder_exists(job->output, work[0] ? work : NULL);
+}
+
 static int check_target(const ta_job *job, ta_error *err)
 {
     if (ta_same_file(job->input, job->output)) {
@@ -101,10 +114,8 @@ static int check_target(const ta_job *job, ta_error *err)
         return ta_hint(err, "name another output with -o");
     }
     if (access(job->output, F_OK) == 0 && !ta_get_bool(job->settings, TA_SET_overwrite) &&
-        !ta_get_bool(job->settings, TA_SET_dry_run)) {
-        ta_fail(err, TA_ERR_CANTCREATE, "the output '%s' exists already", job->output);
-        return ta_hint(err, "name another output, or allow it to be replaced with --overwrite");
-    }
+        !ta_get_bool(job->settings, TA_SET_dry_run) && !has_job_folder(job))
+        return ta_fail_output_exists(job, err);
     return check_writable(job->output, err);
 }
 

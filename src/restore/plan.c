@@ -57,7 +57,7 @@ static int look_at_video(ta_job *job, ta_error *err)
         ta_fail(err, TA_ERR_DATA, "'%s': the video stream can't be decoded (no picture found)", job->input);
         return ta_hint(err, "the file may be cut off or of a codec that this libav lacks; try `ffprobe` on it");
     }
-    int r = ta_scan_file(job->input, job->in, job->video, job->cancel, &job->scan, err);
+    int r = job->scan_known ? 0 : ta_scan_file(job->input, job->in, job->video, job->cancel, &job->scan, err);
     if (r < 0)
         return r;
     p->rotation = ta_input_rotation(job->in, job->video);

@@ -111,16 +111,72 @@ static json_t *sidecar_json(const ta_job *job)
     return o;
 }
 
-int ta_write_sidecar(ta_job *job, ta_error *err)
+char *ta_sidecar_text(const ta_job *job)
 {
-    char *path = ta_format("%s.json", job->output);
     json_t *doc = sidecar_json(job);
     char *text = doc ? json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    int r = path && text ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
-    if (r < 0)
-        ta_wrap(err, "the output '%s' is complete, but its sidecar is not", job->output);
-    free(text);
     json_decref(doc);
+    return text;
+}
+
+static int write_beside(const ta_job *job, const char *text, ta_error *err)
+{
+    char *path = ta_format("%s.json", job->output);
+    int r = path && text ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
     ta_free(path);
+    return r < 0 ? ta_wrap(err, "the output '%s' is complete, but its sidecar is not", job->output) : 0;
+}
+
+int ta_write_sidecar(ta_job *job, ta_error *err)
+{
+    char *text = ta_sidecar_text(job);
+    int r = write_beside(job, text, err);
+    free(text);
+    return r;
+}
+
+/* ---- Published, and killed ----------------------------------------------------------------------------------------- */
+
+#define RECORD "published.json"
+enum { MAX_RECORD = 64 << 20 };
+
+int ta_record_publishing(ta_job *job, ta_error *err)
+{
+    char *path = ta_job_folder_keep(job->folder, RECORD), *text = ta_sidecar_text(job);
+    int r = path && text ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
+    free(text);
+    ta_free(path);
+    return r;
+}
+
+/* Is the file under the final name the one that the record tells of? */
+static int is_recorded(ta_job *job, const char *text, ta_error *err)
+{
+    char sha[65] = "";
+    json_t *doc = json_loads(text, 0, NULL);
+    const char *then = json_string_value(json_object_get(json_object_get(doc, "output"), "sha256"));
+    int r = then ? ta_sha256_file(job->output, sha, job->cancel, err) : 0;
+    if (r >= 0)
+        r = then && strcmp(then, sha) == 0;
+    json_decref(doc);
+    return r;
+}
+
+int ta_settle_published(ta_job *job, ta_error *err)
+{
+    ta_error why = { 0 };
+    char *path = ta_job_folder_keep(job->folder, RECORD), *text = NULL;
+    size_t size;
+    int r = path ? ta_read_file(path, MAX_RECORD, &text, &size, &why) : ta_no_memory(err);
+    ta_free(path);
+    if (r < 0)
+        return path ? 0 : r;
+    r = ta_file_size(job->output) >= 0 ? is_recorded(job, text, err) : 0;
+    if (r > 0) {
+        ta_log(TA_LOG_INFO, "restore", "'%s' was complete already when the last run ended", job->output);
+        int written = ta_get_bool(job->settings, TA_SET_sidecar) ? write_beside(job, text, err) : 0;
+        r = written < 0 ? written : 1;
+    }
+    ta_free(text);
     return r;
 }

@@ -11,7 +11,12 @@ static const size_t mux_bytes = 64u << 20;
 
 static int open_encoder(ta_video_nodes *v, const AVFrame *first, ta_encoder **e, ta_error *err)
 {
-    int r = ta_encoder_open_video(e, &v->job->encoding, first, err);
+    ta_video_encoding encoding = v->job->encoding;
+    if (v->s->segment) { /* whole frames are counted from the job's first one in every segment */
+        encoding.anchored = true;
+        encoding.anchor = av_rescale_q(v->job->origin, v->job->link_in.video.time_base, encoding.time_base);
+    }
+    int r = ta_encoder_open_video(e, &encoding, first, err);
     if (r >= 0)
         atomic_store(&v->s->encoder, *e);
     return r;
