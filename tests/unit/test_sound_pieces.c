@@ -439,18 +439,33 @@ static void listen_to_log(int *said)
     ta_log_set_sink(said ? count_warning : NULL, said);
 }
 
+/* Where the first digit behind `name` is in a file. */
+static off_t digit_of(const char *path, const char *name)
+{
+    char *text = NULL;
+    size_t size = 0;
+    assert_int_equal(ta_read_file(path, 1 << 20, &text, &size, NULL), 0);
+    const char *at = strstr(text, name);
+    assert_non_null(at);
+    at += strcspn(at, "0123456789");
+    off_t found = at - text;
+    ta_free(text);
+    return found;
+}
+
 /* Each file of a finished side pass is damaged in turn: that is noticed, said and mended, from where it is needed on. */
 static void damaged(void **state)
 {
     enum { PIECE = 3 * 22050 * 8 };
     static const struct {
         const char *name;
-        off_t at; /* -1: emptied; -2: removed */
-        int kept; /* pieces that stay */
-    } all[] = { { "sound-0.pcm", PIECE + 5, 1 },      { "sound-0.pcm", 5 * PIECE - PIECE / 4, 4 },
+        off_t at;    /* -1: emptied; -2: removed; -3: the number `value` */
+        int kept;    /* pieces that stay */
+        const char *value;
+    } all[] = { { "sound-0.pcm", PIECE + 5, 1 },      { "sound-0.pcm", 4 * PIECE + 1000, 4 },
                 { "sound-0.pcm", -1, 0 },             { "sound-0-2.done", -1, 2 },
-                { "sound-0-3.done", 20, 3 },          { "copied.packets", 1000, 5 },
-                { "sound.json", -1, 5 },              { "sound.json", 200, 5 },
+                { "sound-0-3.done", -3, 3, "bytes" }, { "copied.packets", 1000, 5 },
+                { "sound.json", -1, 5 },              { "sound.json", -3, 5, "gain_db" },
                 { "sound-0-4.done", -2, 4 } };
     ta_error err = { 0 };
     make_whole(state);
@@ -461,6 +476,8 @@ static void damaged(void **state)
         int said = 0;
         if (all[i].at >= 0)
             damage(path, all[i].at);
+        else if (all[i].at == -3)
+            damage(path, digit_of(path, all[i].value));
         else if (all[i].at == -1)
             assert_int_equal(truncate(path, 0), 0);
         else
