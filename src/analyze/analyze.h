@@ -33,4 +33,18 @@ void ta_scan_meter_cut(ta_scan_meter *m); /* the next frame doesn't follow the l
 void ta_scan_meter_result(const ta_scan_meter *m, ta_scan_report *report);
 void ta_scan_meter_free(ta_scan_meter **m);
 
+/* A moment that is hard to restore. */
+typedef struct ta_hard_moment {
+    int64_t us;   /* on the file's own time line */
+    double score; /* (motion + 0.25) * (noise + 0.25): either alone makes a moment harder, too */
+    double motion; /* mean change of 8x8 block means of luma between successive frames, in 8-bit steps: of four changes in
+                    * a row the mean without the largest, so that a cut is no motion */
+    double noise;  /* standard deviation by Immerkaer's method (1996) inside fields, in 8-bit steps: the lower quartile
+                    * over blocks of 16x16, so that texture is no noise */
+} ta_hard_moment;
+/* The `wanted` hardest moments of a file, the hardest first, at least 2 s apart; *count says how many there are. Looks at
+ * no more than 200 moments spread evenly over the file, and decodes some 8000 frames at most; MPEG streams are read
+ * through (not decoded), as they can't be sought in by time. TA_ERR_DATA for files of under five frames. */
+int ta_hardest(const char *path, int wanted, ta_cancel *cancel, ta_hard_moment *out, int *count, ta_error *err);
+
 #endif

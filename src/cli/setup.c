@@ -1,4 +1,5 @@
 /* The settings of a verb, from everywhere they can come from, ready to use. */
+#include "analyze/analyze.h"
 #include "cli/cli.h"
 
 #include <string.h>
@@ -19,20 +20,42 @@ static void set_up_log(const ta_settings *s)
     ta_log_setup(level, ta_get_bool(s, TA_SET_log_json));
 }
 
-/* "10s@1:30" becomes a start and an end. */
-static int set_preview(ta_settings *s, ta_error *err)
+/* Where a piece of this length begins that has the hardest moment in its middle, from the start of the file. */
+static int hardest_start(const char *input, int64_t length, int64_t *start, ta_error *err)
+{
+    ta_hard_moment moment;
+    ta_input *in = NULL;
+    int count;
+    if (!input)
+        return ta_fail(err, TA_ERR_USAGE, "--preview at the hardest moment takes one input: use restore");
+    int r = ta_hardest(input, 1, ta_cli_cancel(), &moment, &count, err);
+    if (r >= 0)
+        r = ta_input_open(&in, input, ta_cli_cancel(), err);
+    if (r < 0)
+        return r;
+    *start = TA_MAX(moment.us - ta_input_start_us(in) - length / 2, 0);
+    ta_input_close(&in);
+    return 0;
+}
+
+/* "10s@1:30" and "10s@hardest" become a start and an end. */
+static int set_preview(ta_settings *s, const char *input, ta_error *err)
 {
     const char *text = ta_get_text(s, TA_SET_preview), *at = strchr(text, '@');
     int64_t length, start = 0;
     char from[32], to[32];
     char *first = at ? ta_strndup(text, (size_t)(at - text)) : ta_strdup(text);
-    bool good = first && ta_parse_time(first, &length) && (!at || ta_parse_time(at + 1, &start));
+    bool hardest = at && ta_streq(at + 1, "hardest");
+    bool good = first && ta_parse_time(first, &length) && (!at || hardest || ta_parse_time(at + 1, &start));
     ta_free(first);
     if (!good)
-        return ta_fail(err, TA_ERR_USAGE, "--preview '%s' is not LENGTH@TIME such as 10s@1:30", text);
+        return ta_fail(err, TA_ERR_USAGE, "--preview '%s' is not LENGTH@TIME such as 10s@1:30 or 10s@hardest", text);
+    int r = hardest ? hardest_start(input, length, &start, err) : 0;
+    if (r < 0)
+        return r;
     ta_print_time(start, from);
     ta_print_time(start + length, to);
-    int r = ta_settings_set(s, "start", from, TA_FROM_COMMAND_LINE, "--preview", err);
+    r = ta_settings_set(s, "start", from, TA_FROM_COMMAND_LINE, "--preview", err);
     return r < 0 ? r : ta_settings_set(s, "end", to, TA_FROM_COMMAND_LINE, "--preview", err);
 }
 
@@ -45,11 +68,11 @@ static int resolve(ta_settings *s, ta_error *err)
     return r;
 }
 
-int ta_cli_prepare(ta_settings *s, ta_error *err)
+int ta_cli_prepare(ta_settings *s, const char *input, ta_error *err)
 {
     int r = resolve(s, err);
     set_up_log(s); /* a preset may have a say in it */
-    return r < 0 || !ta_get_text(s, TA_SET_preview)[0] ? r : set_preview(s, err);
+    return r < 0 || !ta_get_text(s, TA_SET_preview)[0] ? r : set_preview(s, input, err);
 }
 
 ta_cli_progress ta_cli_progress_of(const ta_settings *s)

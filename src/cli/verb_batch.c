@@ -119,7 +119,7 @@ static int batch(ta_settings *s, int words, char **argv, const char **own, ta_er
     ta_batch *b = NULL;
     int r = set_suffix(s, own[OWN_SUFFIX], err);
     if (r >= 0)
-        r = ta_cli_prepare(s, err);
+        r = ta_cli_prepare(s, NULL, err);
     if (r >= 0)
         r = read_options(own, s, &o, err);
     if (r >= 0)

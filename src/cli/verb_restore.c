@@ -105,7 +105,8 @@ static int restore_one(ta_settings *s, const char *input, const char **own, ta_e
 {
     ta_job *job;
     char *png = NULL;
-    int r = ta_cli_prepare(s, err);
+    ta_cli_catch_signals();
+    int r = ta_cli_prepare(s, input, err);
     if (r >= 0)
         r = ta_job_new(&job, s, input, own[OWN_OUTPUT], err);
     if (r < 0)
@@ -115,7 +116,6 @@ static int restore_one(ta_settings *s, const char *input, const char **own, ta_e
         ta_job_free(&job);
         return r;
     }
-    ta_cli_catch_signals();
     if (ta_get_bool(s, TA_SET_dry_run)) {
         r = dry_run(job, own[OWN_JSON] != NULL, err);
     } else {

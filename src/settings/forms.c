@@ -339,8 +339,8 @@ static bool preview(const char *text, ta_form *form)
     length[n] = 0;
     if (!ta_parse_time(length, &us) || us <= 0)
         return refuse(form, "'%s' is not a length", length);
-    if (!ta_parse_time(sign + 1, &at) || at < 0)
-        return refuse(form, "'%s' is not a time", sign + 1);
+    if (!ta_streq(sign + 1, "hardest") && (!ta_parse_time(sign + 1, &at) || at < 0))
+        return refuse(form, "'%s' is neither a time nor \"hardest\"", sign + 1);
     return true;
 }
 

@@ -202,5 +202,51 @@ class Metrics(h.Case):
         self.assertLess(seconds, 1 * h.PATIENCE)
 
 
+def busy(name="busy.mkv", seconds=12, busy_at=(7, 9)):
+    """A still picture, and a stretch in which it moves and is noisy."""
+    a, b = busy_at
+    moving = f"crop=320:240:x='if(between(t,{a},{b}),160+150*sin(n*0.7),160)':y=120"
+    return make(name, "-f", "lavfi", "-i", f"testsrc2=s=640x480:r=25:d={seconds}", "-vf",
+                f"trim=end_frame=1,loop=-1:1,setpts=N/25/TB,{moving},noise=alls=30:allf=t:enable='between(t,{a},{b})',"
+                "format=yuv420p", "-t", seconds, "-c:v", "libx264", "-preset", "ultrafast", "-crf", 16)
+
+
+class Preview(h.Case):
+    def run_it(self, source_, *flags):
+        output = os.path.join(h.fresh_folder(), "out.mkv")
+        return h.restore(source_, *h.FAST, "--resolution", "source", *flags, output=output,
+                         left=["out.mkv", "out.mkv.json", "out.mkv.png"])
+
+    def test_length_and_picture(self):
+        run = self.run_it(source(seconds=4, name="four.mkv"), "--preview", "2s@1")
+        self.assert_duration(run, 2)
+        self.assertEqual(50, len(list(m.frames(run.output))))
+        both = m.stream(run.output + ".png", "video")
+        height = run.stream("video")["height"]
+        self.assertEqual(height, both["height"])
+        self.assertNear(both["width"], 2 * 320 * height / 240 + 8, 2)
+
+    def test_begins_where_asked(self):
+        a = source(seconds=4, name="four.mkv")
+        run = self.run_it(a, "--preview", "1s@2", "--deinterlace", "off")
+        got = [f.luma for f in m.frames(run.output)]
+        want = [f.luma for f in m.frames(a) if 2 <= f.time < 3]
+        self.assertEqual(len(want), len(got))
+        self.assertGreater(min(m.psnr(x, y) for x, y in zip(want, got)), 40)
+
+    def test_at_the_hardest_moment(self):
+        run = self.run_it(busy(), "--preview", "1s@hardest")
+        self.assert_duration(run, 1)
+        # how much it moves tells that the piece was cut from the busy stretch
+        luma = [f.luma for f in m.frames(run.output)]
+        self.assertGreater(np.mean([np.abs(y - x).mean() for x, y in zip(luma, luma[1:])]), 10)
+        late = self.run_it(busy("busy-early.ts", busy_at=(2, 4)), "--preview", "1s@hardest")
+        luma = [f.luma for f in m.frames(late.output)]
+        self.assertGreater(np.mean([np.abs(y - x).mean() for x, y in zip(luma, luma[1:])]), 10)
+
+    def test_wrong_words(self):
+        h.restore(source(), "--preview", "1s@easiest", expect=64)
+
+
 if __name__ == "__main__":
     h.main()

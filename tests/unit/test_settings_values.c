@@ -111,6 +111,7 @@ static void test_more_forms(void **state)
     assert_refuses("output-template", "{name", "brace");
     assert_refuses("output-template", "a/b", "file name");
     assert_sets("preview", "10s@1:30", "10s@1:30");
+    assert_sets("preview", "10s@hardest", "10s@hardest");
     assert_refuses("preview", "10s", "LENGTH@TIME");
     assert_refuses("preview", "0@5", "length");
     assert_refuses("preview", "5@x", "time");
