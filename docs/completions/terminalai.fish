@@ -3,6 +3,7 @@ complete -c terminalai -n __fish_use_subcommand -f -a restore
 complete -c terminalai -n __fish_use_subcommand -f -a batch
 complete -c terminalai -n __fish_use_subcommand -f -a verify
 complete -c terminalai -n __fish_use_subcommand -f -a metrics
+complete -c terminalai -n __fish_use_subcommand -f -a compare
 complete -c terminalai -n __fish_use_subcommand -f -a presets
 complete -c terminalai -n __fish_use_subcommand -f -a settings
 complete -c terminalai -n __fish_use_subcommand -f -a doctor

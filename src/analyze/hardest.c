@@ -22,9 +22,9 @@ typedef struct search {
     ta_luma now, last;
     double change[RUN]; /* the latest first */
     double noise[NOISE_BLOCKS];
-    int run;            /* frames since the last jump */
+    int run; /* frames since the last jump */
     int budget;
-    int64_t us;         /* of `now` */
+    int64_t us; /* of `now` */
     ta_hard_moment found[SAMPLES];
     int count;
 } search;

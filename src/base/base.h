@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/font.h"
 #include "base/job_folder.h"
 #include "base/log.h"
 #include "base/memory.h"

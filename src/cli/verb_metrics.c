@@ -60,6 +60,7 @@ static int run(int argc, char **argv, ta_error *err)
         r = ta_cli_pair_options(value[START], value[END], value[ALIGN], &o, err);
     if (r < 0)
         return r;
+    ta_log_setup(TA_LOG_INFO, false);
     ta_cli_catch_signals();
     r = ta_cli_metrics(&m, argv[0], argv[1], &o, err);
     if (r >= 0)

@@ -8,6 +8,7 @@ const ta_verb *const ta_verbs[] = {
     &ta_verb_batch,
     &ta_verb_verify,
     &ta_verb_metrics,
+    &ta_verb_compare,
     &ta_verb_presets,
     &ta_verb_settings,
     &ta_verb_doctor,

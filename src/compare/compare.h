@@ -15,6 +15,7 @@ typedef enum ta_align {
 typedef struct ta_pair_options {
     ta_align align;
     int64_t start_us, end_us; /* of A's time as aligned; end INT64_MAX = all */
+    bool shown;               /* begin with the frame that is shown at start_us, not with the first one behind it */
 } ta_pair_options;
 
 /* Reads two files together and pairs their frames by time: a frame and the one nearest to it, when each is the nearest
@@ -30,6 +31,7 @@ int ta_pairs_open(ta_pairs **p, const char *a, const char *b, const ta_pair_opti
                   ta_error *err);
 /* 1 and a pair, 0 at the end. */
 int ta_pairs_next(ta_pairs *p, ta_pair *pair, ta_error *err);
+AVRational ta_pairs_rate(const ta_pairs *p); /* A's frame rate, 0/1 where it varies */
 void ta_pairs_unpaired(const ta_pairs *p, uint64_t *a, uint64_t *b);
 void ta_pairs_close(ta_pairs **p);
 
@@ -45,7 +47,7 @@ AVFrame *ta_cut_sides(const AVFrame *frame, int margin);
  *   PSNR     10 log10(M^2 / mean (x-y)^2) a plane; "average" takes the mean over all planes, each sample counting
  *            alike. A file's value comes from the mean squared error over all its pairs. Infinite for equal pictures.
  *   SSIM     Wang, Bovik, Sheikh, Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
- *            Similarity", IEEE TIP 13(4), 2004: over windows of 8x8 every 4 samples, all weighing the same, variances unbiased,
+ *            Similarity", IEEE TIP 13(4), 2004: over windows of 8x8 every 4 samples, unweighted, variances unbiased,
  *            C1 = (0.01 M)^2 / 64 and C2 = (0.03 M)^2. (The paper's C1 has no 64; x264 and libavfilter have it, and
  *            figures are only of use where they can be compared with others'.) "all" weighs planes by their samples.
  *   Flicker  how much more B changes from picture to picture than A does, in luma, in steps of 8 bits (0..255):
@@ -89,5 +91,48 @@ void ta_metrics_clear(ta_metrics *m);
 /* As text for people, or JSON (numbers; infinity is the string "inf", what is not known null). NULL: out of memory. */
 char *ta_metrics_text(const ta_metrics *m);
 char *ta_metrics_json(const ta_metrics *m, const char *a, const char *b);
+
+/* ---- Pictures and reports -------------------------------------------------------------------------------------- */
+
+typedef enum ta_compare_mode {
+    TA_COMPARE_SPLIT = 1, /* the left half of A, the right half of B */
+    TA_COMPARE_SIDES = 2, /* A beside B */
+    TA_COMPARE_HEAT = 4,  /* the absolute difference of luma as colours */
+    TA_COMPARE_ALL = 7
+} ta_compare_mode;
+
+typedef struct ta_comparison {
+    const char *a, *b;
+    unsigned modes;    /* a sum of ta_compare_mode */
+    const int64_t *at; /* moments of A, aligned; for PNG and HTML */
+    int count;
+    ta_pair_options pairs; /* for video: the piece; for the others the alignment */
+    const char *output;
+    bool overwrite;
+} ta_comparison;
+
+enum { TA_COMPARE_MOMENTS = 64 };
+
+/* Labelled pictures in one PNG, the moments below each other. Pictures are shown at the height of the taller file with
+ * square pixels. TA_ERR_USAGE when that is more than a PNG should hold. */
+int ta_compare_png(const ta_comparison *c, ta_cancel *cancel, ta_error *err);
+/* The same as a video (x264, Matroska or MP4 by the name), each pair at A's time. */
+int ta_compare_video(const ta_comparison *c, ta_cancel *cancel, ta_error *err);
+/* One HTML file that needs nothing else: no request, no script. With a table of `m`, which may be NULL. */
+int ta_compare_html(const ta_comparison *c, const ta_metrics *m, ta_cancel *cancel, ta_error *err);
+
+/* Presets side by side: the chain of each is run on a short piece before each moment (times of `input` as for --start),
+ * the source is the first cell. PNG or HTML by the output's name. Temporary files are in a job folder beside the
+ * output, one at a time. */
+typedef struct ta_preset_grid {
+    const char *input;
+    const char *const *presets;
+    int n_presets;
+    const int64_t *at;
+    int count;
+    const char *output;
+    bool overwrite;
+} ta_preset_grid;
+int ta_compare_presets(const ta_preset_grid *g, ta_cancel *cancel, ta_error *err);
 
 #endif

@@ -39,6 +39,12 @@ static int drop(ta_pairs *p, side *s, ta_error *err)
     return advance(p, s, err);
 }
 
+static int64_t half_frame(const ta_frames *f)
+{
+    AVRational rate = ta_frames_format(f)->frame_rate;
+    return rate.num > 0 && rate.den > 0 ? av_rescale(500000, rate.den, rate.num) : 0;
+}
+
 /* The first frame tells where time begins; then on to the start, with `now` and `next` filled. */
 static int begin(ta_pairs *p, side *s, ta_error *err)
 {
@@ -50,17 +56,14 @@ static int begin(ta_pairs *p, side *s, ta_error *err)
     int64_t first = ta_frames_us(s->frames, s->next);
     s->zero = p->o.align == TA_ALIGN_AUTO ? first : 0;
     s->next_us = first - s->zero;
+    if (p->o.shown && s == &p->a) /* the frame that is shown then began up to a frame earlier */
+        p->o.start_us -= TA_MAX(2 * half_frame(s->frames), 1000) - 1000;
     if (p->o.start_us > s->next_us)
         ta_frames_seek(s->frames, p->o.start_us + s->zero);
-    while (r >= 0 && s->next->width && s->next_us < p->o.start_us)
+    int64_t from = s == &p->a ? p->o.start_us : p->o.start_us - p->half;
+    while (r >= 0 && s->next->width && s->next_us < from)
         r = advance(p, s, err);
     return r < 0 ? r : advance(p, s, err);
-}
-
-static int64_t half_frame(const ta_frames *f)
-{
-    AVRational rate = ta_frames_format(f)->frame_rate;
-    return rate.num > 0 && rate.den > 0 ? av_rescale(500000, rate.den, rate.num) : 0;
 }
 
 static int open_side(side *s, const char *path, ta_cancel *cancel, ta_error *err)
@@ -146,6 +149,11 @@ int ta_pairs_next(ta_pairs *p, ta_pair *pair, ta_error *err)
     tag_alike(p);
     *pair = (ta_pair){ .a = p->a.now, .b = p->b.now, .us = p->a.now_us };
     return 1;
+}
+
+AVRational ta_pairs_rate(const ta_pairs *p)
+{
+    return ta_frames_format(p->a.frames)->frame_rate;
 }
 
 void ta_pairs_unpaired(const ta_pairs *p, uint64_t *a, uint64_t *b)

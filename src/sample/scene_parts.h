@@ -86,9 +86,6 @@ typedef struct ta_lettering {
 void ta_row_text(ta_row *r, const ta_lettering *l, const char *text);
 int ta_text_width(const char *text, int sx);
 
-/* The seven rows of a glyph, five bits each, the leftmost highest; unknown characters are blank. */
-const uint8_t *ta_glyph(char c);
-
 int ta_still_draw(ta_scene *s);   /* bars, ramps, burst, plates, rings, borders */
 int ta_star_measure(ta_scene *s); /* the angle map */
 void ta_land_prepare(const ta_scene *s, ta_moment *m);

@@ -50,8 +50,8 @@ class Verbs(unittest.TestCase):
     def test_help_of_every_verb(self):
         names = [line.split()[0] for line in self.said("help").splitlines() if line.startswith("  ")]
         self.assertEqual(len(names), len(set(names)))
-        for name in ["restore", "batch", "verify", "sample", "settings", "presets", "completion", "doctor", "help",
-                     "version"]:
+        for name in ["restore", "batch", "verify", "metrics", "compare", "sample", "settings", "presets", "completion",
+                     "doctor", "help", "version"]:
             self.assertIn(name, names)
             text = self.said("help", name)
             self.assertTrue(text.startswith(f"Usage: terminalai {name}"), text)
