@@ -24,6 +24,10 @@ void ta_freep(void *p);
 /* Fills `err` with "out of memory" and returns TA_ERR_AGAIN. */
 int ta_no_memory(ta_error *err);
 
+/* Gives back to the system what the process holds without needing it: free heap, pages of libraries that were read once
+ * at start. Called before long work; what is needed after all comes back by itself. */
+void ta_release_memory(void);
+
 /* Test hook: the allocation with this index (1 = next) fails, once; 0 switches the hook off. Returns how many
  * allocations were made since the last call. Also set by the environment variable TERMINALAI_FAIL_ALLOC at start. */
 uint64_t ta_alloc_fail_at(uint64_t index);

@@ -1,5 +1,4 @@
 /* The sound of a job: which tracks, through which chains, and the node that encodes a finished track. */
-#include <malloc.h>
 #include <stdlib.h>
 
 #include "restore/internal.h"
@@ -362,7 +361,7 @@ static int encode_track(void *opaque, ta_error *err)
     if (r >= 0)
         r = push_packets(a, err);
     ta_spool_free(&t->pcm); /* a short track is encoded long before the picture ends */
-    malloc_trim(0);
+    ta_release_memory();
     return r;
 }
 

@@ -1,5 +1,4 @@
 /* A job from start to end: plan, open everything, run the flow, verify, publish. */
-#include <malloc.h>
 #include <stdlib.h>
 
 #include "restore/segments.h"
@@ -250,7 +249,7 @@ static int run_flow(ta_job *job, bool joined, ta_error *err)
     int r = build_flow(job, joined, err);
     if (r < 0)
         return r;
-    malloc_trim(0); /* what measuring the tape took is not needed again */
+    ta_release_memory(); /* what starting and measuring the tape took is not needed again */
     ta_ticker *ticker = ta_ticker_start(job);
     r = ta_flow_run(job->flow, err);
     ta_ticker_stop(&ticker, true);

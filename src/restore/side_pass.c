@@ -3,7 +3,6 @@
  * before it is encoded, so one gain can be right for the whole track. In a durable job the chains run in pieces, of which
  * those that an earlier run finished are not run again; decoding always starts at the front. */
 #include <libswresample/swresample.h>
-#include <malloc.h>
 #include <math.h>
 
 #include "restore/sound_pieces.h"
@@ -457,7 +456,7 @@ static void let_go(side_pass *p)
             ta_chain_free(&s->t->chain);
     }
     ta_input_close(&p->in);
-    malloc_trim(0);
+    ta_release_memory();
 }
 
 static int side_main(void *opaque, ta_error *err)
