@@ -1,7 +1,7 @@
 /* The side pass: one reading of the file beside the video's. It decodes the sound through its chains into spools while
  * loudness is measured, keeps the packets of copied streams, and hashes the source on the way. The sound is finished
- * before it is encoded, so one gain can be right for the whole track. In a durable job the chains run in pieces, of which
- * those that an earlier run finished are not run again; decoding always starts at the front. */
+ * before it is encoded, so one gain can be right for the whole track. In a durable job the chains run in pieces, of
+ * which those that an earlier run finished are not run again; decoding always starts at the front. */
 #include <libswresample/swresample.h>
 #include <math.h>
 
@@ -74,7 +74,7 @@ static int start_chain(side_track *s, const AVFrame *f, ta_error *err)
     if (r >= 0 && s->t->chain.count > 0) /* else it is the same sound */
         r = ta_loudness_meter_new(&s->after, &out.audio, err);
     if (r >= 0 && s->job->durable)
-        r = ta_pieces_open(&s->pieces, s->job, s->t, &s->format, s->space, err);
+        r = ta_pieces_open(&s->pieces, s->job, s->t, &s->format, err);
     s->configured = true;
     return r;
 }

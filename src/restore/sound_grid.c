@@ -1,10 +1,10 @@
 /* Where the pieces of a track begin and end.
  *
- * A chain that is started in mid-track gives what one started at the front gives, if three things hold: its filters have
- * forgotten what came before (the warm-up), see what comes behind (the look-ahead), and cut time at the same places.
- * For the last, windows must begin at multiples of their steps, and the resampler must start at a source sample that
- * falls on a finished one. From such a place to the warm-up the chain gets silence. Where such places are minutes apart
- * (drifts of odd fractions along with a change of rate) one that is as good as on a finished sample is taken. */
+ * A chain that is started in mid-track gives what one started at the front gives, if three things hold: its filters
+ * have forgotten what came before (the warm-up), see what comes behind (the look-ahead), and cut time at the same
+ * places. For the last, windows must begin at multiples of their steps, and the resampler must start at a source sample
+ * that falls on a finished one. From such a place to the warm-up the chain gets silence. Where such places are minutes
+ * apart (drifts of odd fractions along with a change of rate) one that is as good as on a finished sample is taken. */
 #include <math.h>
 
 #include "restore/sound_pieces.h"
@@ -30,8 +30,9 @@ void ta_sound_grid_init(ta_sound_grid *g, double piece_seconds, bool plain, cons
 {
     int64_t num = (int64_t)t->drift.num * t->format.sample_rate, den = (int64_t)t->drift.den * rate_in;
     int64_t both = av_gcd(num, den);
-    *g = (ta_sound_grid){ .piece = TA_MAX(llrint(piece_seconds * rate_in), 1), .step = 1, .num = num / both,
-                          .den = den / both };
+    *g = (ta_sound_grid){
+        .piece = TA_MAX(llrint(piece_seconds * rate_in), 1), .step = 1, .num = num / both, .den = den / both
+    };
     if (plain)
         return;
     g->warm = (int64_t)WARM_SECONDS * rate_in;
@@ -58,8 +59,8 @@ int64_t ta_sound_feed_to(const ta_sound_grid *g, int64_t k)
     return ta_sound_piece_to(g, k) + g->look;
 }
 
-/* How far source sample `at` is from the nearest finished one, in 1/den of a finished sample. The product may be larger than
- * 64 bits; the rest is not, and it is right modulo 2^64. */
+/* How far source sample `at` is from the nearest finished one, in 1/den of a finished sample. The product may be larger
+ * than 64 bits; the rest is not, and it is right modulo 2^64. */
 static int64_t off_grid(const ta_sound_grid *g, int64_t at)
 {
     uint64_t whole = (uint64_t)av_rescale_rnd(at, g->num, g->den, AV_ROUND_DOWN);

@@ -2,6 +2,7 @@
  * each piece's chain is started afresh and its output is cut to the piece, and a finished piece is marked. */
 #include <math.h>
 
+#include "restore/segments.h"
 #include "restore/sound_pieces.h"
 
 /* The last frames of the source, oldest first; `next` is the first that the running chain has not had whole. */
@@ -14,7 +15,6 @@ struct ta_pieces {
     ta_job *job;
     ta_track *t;
     ta_audio_format in;
-    ta_space *space;
     ta_sound_grid grid;
     ring ring;
     int64_t taken;        /* source samples that came in */
@@ -128,7 +128,7 @@ static int take(void *to, AVFrame *f, ta_error *err)
         p->t->samples += end - from;
     }
     av_frame_free(&f);
-    return r < 0 ? r : ta_space_check(p->space, err);
+    return r < 0 ? r : ta_wait_for_space(p->job, p->job->cancel, err);
 }
 
 static int feed_silence(ta_pieces *p, int64_t to, ta_error *err)
@@ -194,8 +194,11 @@ static int feed(ta_pieces *p, int64_t to, ta_error *err)
 static int mark(ta_pieces *p, int64_t source_end, ta_error *err)
 {
     int64_t from = ta_sound_finished_from(&p->grid, p->k);
-    ta_sound_marker m = { .from = ta_sound_piece_from(&p->grid, p->k), .to = source_end, .finished_from = from,
-                          .finished_to = p->t->samples, .at = from * p->frame_bytes,
+    ta_sound_marker m = { .from = ta_sound_piece_from(&p->grid, p->k),
+                          .to = source_end,
+                          .finished_from = from,
+                          .finished_to = p->t->samples,
+                          .at = from * p->frame_bytes,
                           .bytes = (p->t->samples - from) * p->frame_bytes };
     ta_sha256_end(&p->hash, m.sha256);
     int r = ta_spool_sync(p->t->pcm, err);
@@ -325,7 +328,7 @@ static int open_spool(ta_pieces *p, ta_error *err)
     return r;
 }
 
-int ta_pieces_open(ta_pieces **out, ta_job *job, ta_track *t, const ta_audio_format *in, ta_space *space, ta_error *err)
+int ta_pieces_open(ta_pieces **out, ta_job *job, ta_track *t, const ta_audio_format *in, ta_error *err)
 {
     ta_pieces *p = *out = ta_alloc(sizeof *p);
     if (!p)
@@ -333,7 +336,6 @@ int ta_pieces_open(ta_pieces **out, ta_job *job, ta_track *t, const ta_audio_for
     p->job = job;
     p->t = t;
     p->in = *in;
-    p->space = space;
     p->frame_bytes = av_get_bytes_per_sample(t->target.format.sample_fmt) * t->target.format.layout.nb_channels;
     ta_sound_grid_init(&p->grid, ta_sound_piece_seconds(job), t->chain.count == 0, &t->target, in->sample_rate);
     return open_spool(p, err);

@@ -58,9 +58,9 @@ void ta_sound_note_dropped(ta_job *job, const ta_track *t);
 
 /* A track in the making. */
 typedef struct ta_pieces ta_pieces;
-/* Looks which pieces are done, cuts the spool (t->pcm, opened here) behind them. The chain must have been configured, so
- * that t->target.format is true. */
-int ta_pieces_open(ta_pieces **p, ta_job *job, ta_track *t, const ta_audio_format *in, ta_space *space, ta_error *err);
+/* Looks which pieces are done, cuts the spool (t->pcm, opened here) behind them. The chain must have been configured,
+ * so that t->target.format is true. */
+int ta_pieces_open(ta_pieces **p, ta_job *job, ta_track *t, const ta_audio_format *in, ta_error *err);
 /* Takes the next samples of the source: frame->pts is how many came before. */
 int ta_pieces_push(ta_pieces *p, AVFrame *frame, ta_error *err);
 /* The track ends here: t->samples is right, and the spool is on the disk. */

@@ -1,5 +1,5 @@
-/* What is known of finished sound, in files of the job folder: a marker for each piece, and sound.json for the whole side
- * pass. A file that doesn't fit the job or the bytes beside it counts as missing. */
+/* What is known of finished sound, in files of the job folder: a marker for each piece, and sound.json for the whole
+ * side pass. A file that doesn't fit the job or the bytes beside it counts as missing. */
 #include <jansson.h>
 #include <libavfilter/avfilter.h>
 #include <libswresample/swresample.h>
@@ -153,9 +153,10 @@ int ta_sound_marker_read(const ta_job *job, const ta_track *t, int64_t k, ta_sou
     int r = read_json(job, name, MAX_MARKER, &o, err);
     if (r <= 0)
         return r;
-    bool good = json_unpack(o, "{s:i, s:I, s:[I,I], s:[I,I], s:I, s:I, s:s}", "stream", &stream, "piece", &piece, "source",
-                            &from, &to, "finished", &finished_from, &finished_to, "at", &at, "bytes", &bytes, "sha256",
-                            &sha256) == 0 && stream == t->source && piece == k && strlen(sha256) == 64;
+    bool good = json_unpack(o, "{s:i, s:I, s:[I,I], s:[I,I], s:I, s:I, s:s}", "stream", &stream, "piece", &piece,
+                            "source", &from, &to, "finished", &finished_from, &finished_to, "at", &at, "bytes", &bytes,
+                            "sha256", &sha256) == 0 &&
+                stream == t->source && piece == k && strlen(sha256) == 64;
     if (good) {
         *m = (ta_sound_marker){ from, to, finished_from, finished_to, at, bytes, "" };
         memcpy(m->sha256, sha256, sizeof m->sha256);
@@ -254,8 +255,9 @@ static json_t *track_json(const ta_track *t, const char *sha256)
     if (t->dropped)
         return o;
     av_channel_layout_describe(&f->layout, layout, sizeof layout);
-    json_object_set_new(o, "format", json_pack("{s:i, s:s, s:s}", "rate", f->sample_rate, "layout", layout, "samples",
-                                               av_get_sample_fmt_name(f->sample_fmt)));
+    json_object_set_new(o, "format",
+                        json_pack("{s:i, s:s, s:s}", "rate", f->sample_rate, "layout", layout, "samples",
+                                  av_get_sample_fmt_name(f->sample_fmt)));
     json_object_set_new(o, "sha256", json_string(sha256));
     return o;
 }
@@ -287,9 +289,9 @@ int ta_sound_save(ta_job *job, char (*sha256)[65], ta_error *err)
         return r;
     }
     json_t *o = json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I}, s:o, s:o}", "identity", identity, "source_sha256",
-                          job->source_sha256, "input", "bytes", (json_int_t)s->bytes, "packets",
-                          (json_int_t)s->packets, "discontinuities", (json_int_t)s->discontinuities, "corrupt",
-                          (json_int_t)s->corrupt, "copied", copied, "tracks", tracks);
+                          job->source_sha256, "input", "bytes", (json_int_t)s->bytes, "packets", (json_int_t)s->packets,
+                          "discontinuities", (json_int_t)s->discontinuities, "corrupt", (json_int_t)s->corrupt,
+                          "copied", copied, "tracks", tracks);
     return write_json(job, RECORD, o, err);
 }
 
@@ -379,8 +381,8 @@ static bool load_input(ta_job *job, const json_t *o)
         strlen(sha256) != 64 || (job->source_sha256[0] && strcmp(job->source_sha256, sha256) != 0))
         return false;
     memcpy(job->source_sha256, sha256, sizeof job->source_sha256);
-    job->input_stats = (ta_input_stats){ (uint64_t)bytes, (uint64_t)packets, (uint64_t)discontinuities,
-                                         (uint64_t)corrupt };
+    job->input_stats =
+        (ta_input_stats){ (uint64_t)bytes, (uint64_t)packets, (uint64_t)discontinuities, (uint64_t)corrupt };
     return true;
 }
 
