@@ -6,6 +6,10 @@
 const ta_verb *const ta_verbs[] = {
     &ta_verb_restore,
     &ta_verb_batch,
+    &ta_verb_plan,
+    &ta_verb_run_segment,
+    &ta_verb_finish,
+    &ta_verb_status,
     &ta_verb_verify,
     &ta_verb_metrics,
     &ta_verb_compare,

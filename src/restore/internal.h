@@ -82,8 +82,10 @@ struct ta_job {
     atomic_int index_done;     /* thousandths of the source that were read for the index */
     ta_space space;            /* of the job folder */
     ta_stream_facts join_stream;
+    ta_lock *sound_lock;
     bool sound_done;           /* the side pass has ended, in this run or an earlier one */
     void *shown;               /* flows of running segments (segments.c) */
+    bool in_folder;            /* planned into, or taken from, a job folder of its own */
     bool durable;              /* the job folder is worked in so that a later run can go on */
     double sound_piece_seconds; /* durable: how much sound is finished at once; 0 = 300 */
     void *owner;               /* job.c: what is freed with the flow */

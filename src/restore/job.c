@@ -85,7 +85,7 @@ void ta_job_free(ta_job **pj)
     ta_chain_free(&job->chain);
     ta_input_close(&job->in);
     ta_publish_abort(&job->publish);
-    ta_job_folder_close(&job->folder, false);
+    ta_job_folder_close(&job->folder, job->in_folder);
     ta_buf_free(&job->notes);
     ta_free((char *)(uintptr_t)job->encoding.options);
     ta_free(job->stream_hashes);
@@ -93,6 +93,7 @@ void ta_job_free(ta_job **pj)
     ta_index_close(&job->index);
     ta_free(job->segments);
     ta_free(job->space.folder);
+    ta_lock_drop(&job->sound_lock);
     avcodec_parameters_free(&job->join_stream.par);
     ta_free(job->output);
     ta_settings_free(&job->settings);
@@ -144,7 +145,7 @@ static int open_copied(ta_job *job, ta_error *err)
     return r;
 }
 
-static int watch_space(ta_job *job, ta_error *err)
+int ta_job_watch_space(ta_job *job, ta_error *err)
 {
     job->space.folder = ta_strdup(ta_job_folder_path(job->folder));
     job->space.reserve = ta_get_int(job->settings, TA_SET_reserve);
@@ -163,7 +164,7 @@ static int open_folder(ta_job *job, ta_error *err)
         ta_log(TA_LOG_INFO, "restore", "%d job folders of runs that ended over a week ago were removed", stale);
     ta_free(dir);
     int r = ta_job_folder_open(&job->folder, job->output, work[0] ? work : NULL, err);
-    return r < 0 ? r : watch_space(job, err);
+    return r < 0 ? r : ta_job_watch_space(job, err);
 }
 
 static void free_whole(void *stretch)
@@ -337,7 +338,7 @@ static void note_findings(ta_job *job)
                     (unsigned long long)atomic_load(&job->counts.gaps));
 }
 
-static void begin_times(ta_job *job)
+void ta_job_begin_times(ta_job *job)
 {
     job->start_time = ta_now_us();
     job->start_cpu_us = ta_process_cpu_us();
@@ -397,7 +398,7 @@ int ta_job_run(ta_job *job, ta_error *err)
 {
     ta_error own = { 0 };
     err = err ? err : &own;
-    begin_times(job);
+    ta_job_begin_times(job);
     int r = run_all(job, err);
     take_times(job);
     if (r == 0 && ta_get_bool(job->settings, TA_SET_sidecar))

@@ -114,7 +114,7 @@ static int check_target(const ta_job *job, ta_error *err)
         return ta_hint(err, "name another output with -o");
     }
     if (access(job->output, F_OK) == 0 && !ta_get_bool(job->settings, TA_SET_overwrite) &&
-        !ta_get_bool(job->settings, TA_SET_dry_run) && !has_job_folder(job))
+        !ta_get_bool(job->settings, TA_SET_dry_run) && !job->in_folder && !has_job_folder(job))
         return ta_fail_output_exists(job, err);
     return check_writable(job->output, err);
 }

@@ -47,6 +47,18 @@ static json_t *source_part(const ta_job *job, const ta_source_identity *id)
     return o;
 }
 
+/* Wherever a process works from. */
+static json_t *output_part(const ta_job *job)
+{
+    char *dir = ta_path_dir(job->output), *real = dir ? realpath(dir, NULL) : NULL;
+    char *path = real ? ta_path_join(real, ta_path_base(job->output)) : NULL;
+    json_t *o = json_string(path ? path : job->output);
+    free(real);
+    ta_free(dir);
+    ta_free(path);
+    return o;
+}
+
 static json_t *program_part(void)
 {
     return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "terminalai", ta_version(), "cpu", isa_class(), "libavcodec",
@@ -122,8 +134,8 @@ static json_t *plan_document(const ta_job *job, const ta_source_identity *id)
     ta_settings_free_text(settings);
     if (!values)
         return NULL;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:n, s:{s:s, s:I}, s:o}", "program",
-                     program_part(), "source", source_part(job, id), "settings", values, "globals", globals_part(job),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:n, s:{s:s, s:I}, s:o}", "program",
+                     program_part(), "output", output_part(job), "source", source_part(job, id), "settings", values, "globals", globals_part(job),
                      "stages", stages_part(job), "encoder", encoder_part(job), "tracks", tracks_part(job), "threads",
                      "encoder", job->encoding.threads, "filters", "any number gives the same", "tiles", "index", "sha256",
                      ta_index_sha256(job->index), "frames", (json_int_t)ta_index_frames(job->index), "segments",
@@ -147,7 +159,7 @@ static void compare(ta_buf *b, int *told, const char *where, const json_t *then,
 {
     const char *key;
     json_t *value;
-    if (strcmp(where, "source.path") == 0 || json_equal(then, now))
+    if (strcmp(where, "source.path") == 0 || strcmp(where, "output") == 0 || json_equal(then, now))
         return;
     if (!json_is_object(then) || !json_is_object(now)) {
         tell(b, told, where, then, now);
@@ -164,6 +176,11 @@ static void compare(ta_buf *b, int *told, const char *where, const json_t *then,
 
 static int refuse(const ta_job *job, const char *what, ta_error *err)
 {
+    if (job->scan_known) { /* a segment for somebody else's plan: trying again is of no use */
+        ta_fail(err, TA_ERR_DATA, "the plan in '%s' isn't for this source or machine: %s",
+                ta_job_folder_path(job->folder), what);
+        return ta_hint(err, "make segments with the program, libraries and kind of CPU that made the plan");
+    }
     ta_fail(err, TA_ERR_CANTCREATE, "the job folder '%s' holds another job: %s", ta_job_folder_path(job->folder), what);
     return ta_hint(err, "run it with the former source and settings to go on, or say --restart to throw away what is done");
 }
@@ -200,13 +217,12 @@ int ta_plan_read(ta_job_folder *folder, json_t **plan, ta_error *err)
     return r;
 }
 
-/* The name of the plan: the SHA-256 of the document in a fixed form, but for the place of the source. */
-static int hash_plan(json_t *plan, char hash[65], ta_error *err)
+int ta_plan_hash(json_t *plan, char hash[65], ta_error *err)
 {
-    json_t *source = json_object_get(plan, "source"), *path = json_incref(json_object_get(source, "path"));
-    json_object_del(source, "path");
-    char *text = json_dumps(plan, JSON_COMPACT | JSON_SORT_KEYS);
-    json_object_set_new(source, "path", path);
+    json_t *copy = json_deep_copy(plan);
+    json_object_del(json_object_get(copy, "source"), "path");
+    json_object_del(copy, "output");
+    char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
     ta_sha256 *h = text ? ta_sha256_new() : NULL;
     hash[0] = '\0';
     if (h) {
@@ -214,12 +230,13 @@ static int hash_plan(json_t *plan, char hash[65], ta_error *err)
         ta_sha256_end(&h, hash);
     }
     free(text);
+    json_decref(copy);
     return hash[0] ? 0 : ta_no_memory(err);
 }
 
-static int write_plan(const ta_job *job, json_t *plan, ta_error *err)
+int ta_plan_write_back(ta_job_folder *folder, json_t *plan, ta_error *err)
 {
-    char *path = ta_job_folder_keep(job->folder, PLAN_FILE);
+    char *path = ta_job_folder_keep(folder, PLAN_FILE);
     char *text = json_dumps(plan, JSON_INDENT(1));
     int r = path && text ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
     free(text);
@@ -274,9 +291,9 @@ static int settle(ta_job *job, json_t *old, ta_error *err)
     if (r >= 0 && !plan)
         r = ta_no_memory(err);
     if (r >= 0)
-        r = hash_plan(plan, job->plan_hash, err);
+        r = ta_plan_hash(plan, job->plan_hash, err);
     if (r >= 0)
-        r = old ? check_same(job, old, plan, err) : write_plan(job, plan, err);
+        r = old ? check_same(job, old, plan, err) : ta_plan_write_back(job->folder, plan, err);
     if (r >= 0)
         snprintf(job->source_sha256, sizeof job->source_sha256, "%s", ta_index_source_sha256(job->index));
     json_decref(plan);

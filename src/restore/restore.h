@@ -27,4 +27,27 @@ char *ta_output_name(const ta_settings *s, const char *input, const char *extens
 /* The extension of outputs in a folder, by the setting `container`. Static storage. */
 int ta_output_extension(const ta_settings *s, const char **extension, ta_error *err);
 
+/* ---- Job folders ---------------------------------------------------------------------------------------------------------
+ * A job may be planned on one machine, its segments made on others, and finished on one, through a folder that all of them
+ * see. Any number of processes may make segments at once, also the same one. */
+
+/* Plans a new job into the folder `dir` (made when missing), under its final output's name. An equal plan that is there
+ * is kept. As ta_job_plan; TA_ERR_CANTCREATE when another plan is there. */
+int ta_job_plan_into(ta_job *job, const char *dir, ta_error *err);
+/* The job of a folder, ready for the functions below. `run` gives the run settings (threads, limits); job settings of a
+ * command line are refused. `alone` takes the folder's lock (TA_ERR_AGAIN when somebody has it). TA_ERR_NOINPUT (no
+ * folder, no plan, no source), TA_ERR_DATA when the source, the program or the kind of CPU is not that of the plan. */
+int ta_job_from_folder(ta_job **job, const char *dir, const ta_settings *run, bool alone, ta_cancel *cancel,
+                       ta_error *err);
+int ta_job_segment_count(const ta_job *job);
+/* Makes a segment, 0 .. count-1, or the sound: count. Nothing is done where it is complete already. */
+int ta_job_run_segment(ta_job *job, int number, ta_error *err);
+/* Joins, checks and publishes; makes the sound when that is missing. TA_ERR_AGAIN when segments are missing or damaged. Once
+ * published, it is successful again and again. */
+int ta_job_finish(ta_job *job, ta_error *err);
+/* How far a job folder is, as a JSON object (json_decref): folder, plan, source, output, segments, done, missing (numbers),
+ * sound, finished. Takes no lock. */
+struct json_t;
+int ta_job_folder_status(const char *dir, struct json_t **status, ta_error *err);
+
 #endif

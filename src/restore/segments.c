@@ -298,14 +298,45 @@ static int set_up(workers *w, ta_job *job, ta_error *err)
     return w->cancel ? 0 : ta_no_memory(err);
 }
 
+/* Two processes must not append to one spool. */
+static int lock_sound(ta_job *job, ta_error *err)
+{
+    if (job->sound_lock)
+        return 0;
+    char *path = ta_job_folder_keep(job->folder, "sound.lock");
+    int r = path ? ta_lock_take(&job->sound_lock, path, err) : ta_no_memory(err);
+    ta_free(path);
+    return r == TA_ERR_AGAIN ? ta_hint(err, "another process makes the sound of this job: wait until it has ended") : r;
+}
+
 /* The sound runs beside the segments; nobody waits for it but the end of the flow. */
 static int add_sound(ta_job *job, ta_error *err)
 {
-    int r = job->sound_done ? 1 : ta_sound_load(job, err);
+    if (job->sound_done)
+        return 0;
+    int r = lock_sound(job, err);
+    if (r >= 0)
+        r = ta_sound_load(job, err);
     job->sound_done = r >= 0; /* by the end of the flow */
     if (r != 0)
         return r < 0 ? r : 0;
     return ta_side_node(job, NULL, 0, err);
+}
+
+int ta_sound_run(ta_job *job, ta_error *err)
+{
+    if (job->sound_done)
+        return 0;
+    int r = ta_job_weigh_by_index(job, err);
+    if (r < 0)
+        return r;
+    job->flow = ta_flow_new(job->cancel);
+    r = job->flow ? add_sound(job, err) : ta_no_memory(err);
+    if (r >= 0)
+        r = ta_flow_run(job->flow, err);
+    job->sound_done = r >= 0;
+    ta_job_free_nodes(job);
+    return r;
 }
 
 static int run_flow(ta_job *job, workers *w, worker *each, int left, ta_error *err)

@@ -25,6 +25,10 @@ int ta_plan_check_empty(ta_job *job, ta_error *err);
 struct json_t;
 int ta_plan_read(ta_job_folder *folder, struct json_t **plan, ta_error *err);
 
+/* The name of a plan: the SHA-256 of the document in a fixed form, but for the places of source and output. */
+int ta_plan_hash(struct json_t *plan, char hash[65], ta_error *err);
+int ta_plan_write_back(ta_job_folder *folder, struct json_t *plan, ta_error *err);
+
 /* ---- One segment (segment_run.c, segment_file.c) ---- */
 
 /* What is known of a finished segment. */
@@ -56,6 +60,9 @@ int ta_wait_for_space(ta_job *job, ta_cancel *cancel, ta_error *err);
 
 /* ---- All of them (segments.c, join.c) ---- */
 
+/* Makes the sound, unless an earlier run did; its results are in the job's tracks. TA_ERR_AGAIN when another process is at
+ * it. */
+int ta_sound_run(ta_job *job, ta_error *err);
 /* Makes all segments that are not done, and the sound, side by side. */
 int ta_segments_run(ta_job *job, ta_error *err);
 /* Checks all segments and fills the job's results from them. TA_ERR_AGAIN when one is missing or was found damaged. */
@@ -63,6 +70,8 @@ int ta_segments_collect(ta_job *job, ta_error *err);
 /* Adds the node that reads the segments' packets one after another into `*video`. After ta_segments_collect. */
 int ta_join_node(ta_job *job, ta_edge **video, ta_error *err);
 
+void ta_job_begin_times(ta_job *job);
+int ta_job_watch_space(ta_job *job, ta_error *err);
 /* Writes the output in the job folder from the segments and the sound; ta_job_publish checks it and gives it its name. */
 int ta_job_join(ta_job *job, ta_error *err);
 int ta_job_publish(ta_job *job, ta_error *err);
