@@ -71,8 +71,11 @@ static int image(report *r, const AVFrame *rgb, const char *class, const char *w
 
 static int add_split(report *r, ta_error *err)
 {
-    ta_buf_add(&r->b, "<fieldset><legend>A at the left, B at the right; move the cut with the strip, or the arrow keys"
-                      "</legend>\n<div class=\"cut\">\n");
+    ta_buf_addf(
+        &r->b,
+        "<fieldset><legend>A at the left, B at the right; move the cut with the strip, or the arrow keys</legend>\n"
+        "<div class=\"cut\" style=\"max-width:%dpx\">\n",
+        TA_MAX(r->view.width, 720));
     for (int i = 0; i < STOPS; i++)
         ta_buf_addf(&r->b, "<input type=\"radio\" name=\"cut%d\" aria-label=\"cut at %d %%\"%s>\n", r->moment,
                     i * 100 / (STOPS - 1), i == STOPS / 2 ? " checked" : "");

@@ -248,6 +248,10 @@ class Preview(h.Case):
 
     def test_wrong_words(self):
         h.restore(source(), "--preview", "1s@easiest", expect=64)
+        folder = h.fresh_folder()
+        run = h.call("batch", source(), "-o", folder, "--preview", "1s@hardest", expect=64)
+        self.assertIn("takes one input", run.stderr)
+        self.assertEqual([], os.listdir(folder))
 
 
 def picture(name):
