@@ -18,6 +18,7 @@ complete -c terminalai -n __fish_use_subcommand -f -a version
 complete -c terminalai -s h -l help -d 'Explains the verb'
 complete -c terminalai -l start -x -d 'First moment to keep, exact to the frame, counted from the start of the file'
 complete -c terminalai -l end -x -d 'First moment not to keep, exact to the frame'
+complete -c terminalai -l split -x -d 'Cut the input into parts, each an output of its own, exact to the frame: at times, chapters, changes of scene (their least strength), in black picture with silence (its least seconds; drop leaves it out), or without the blue screen of a VCR'
 complete -c terminalai -l field-order -x -a 'auto tff bff progressive' -d 'Order of the fields; auto trusts the file\'s flags after checking them by measurement'
 complete -c terminalai -l sd-width -x -a '704 720' -d 'Width that 4:3 or 16:9 fills in a 720 wide SD picture: the centre 704, or all 720'
 complete -c terminalai -l colour-space -x -a 'auto bt601-525 bt601-625 bt709 bt2020' -d 'Colour space of the input; auto keeps the file\'s tags and guesses only what is untagged'
@@ -86,7 +87,7 @@ complete -c terminalai -l audio-shift -x -d 'Moves the sound later (or earlier, 
 complete -c terminalai -l audio-drift -x -d 'Stretches the sound (negative shrinks it) to mend a clock error: 1000 is 3.6 s in an hour'
 complete -c terminalai -l preset -x -a '(terminalai presets --names 2>/dev/null)' -d 'Preset to start from'
 complete -c terminalai -l container -x -a 'auto mkv mp4 mov webm' -d 'Container; auto goes by the output\'s extension, else mkv'
-complete -c terminalai -l output-template -x -d 'File name where the output is a folder; the extension is the container\'s'
+complete -c terminalai -l output-template -x -d 'File name where the output is a folder; the extension is the container\'s; {number} counts the parts of split'
 complete -c terminalai -l overwrite -d 'Replace an existing output'
 complete -c terminalai -l no-overwrite
 complete -c terminalai -l sidecar -d 'Write a JSON file with hashes, settings and findings beside the output'

@@ -47,4 +47,46 @@ typedef struct ta_hard_moment {
  * through (not decoded), as they can't be sought in by time. TA_ERR_DATA for files of under five frames. */
 int ta_hardest(const char *path, int wanted, ta_cancel *cancel, ta_hard_moment *out, int *count, ta_error *err);
 
+/* ---- Where to cut a capture into parts (cuts.c, cuts_meter.c) ---------------------------------------------------- */
+
+typedef enum ta_cut_kind {
+    TA_CUT_TIMES,  /* at the given times */
+    TA_CUT_SCENES, /* where the picture changes: see ta_cut_rules.threshold */
+    TA_CUT_BLACK,  /* in black picture with silence */
+    TA_CUT_BLUE    /* the blue screen of a VCR without a signal is left out */
+} ta_cut_kind;
+
+/* A stretch that is left out, or, where both ends are equal, a cut. Microseconds of the file's own time (its start is not
+ * taken off); both ends are times of frames: the part before ends in front of `from`, the next begins with `to`. What is left out at
+ * the end goes on for ever. */
+typedef struct ta_cut {
+    int64_t from_us, to_us;
+} ta_cut;
+
+typedef struct ta_cut_rules {
+    ta_cut_kind kind;
+    double threshold;        /* SCENES: least strength, 0..1; 0.3 is usual */
+    int64_t least_us;        /* BLACK, BLUE: least length. SCENES: least time from one cut to the next */
+    bool drop;               /* BLACK: the black stretch is left out; else it is cut in its middle, but for the ends */
+    int64_t from_us, to_us;  /* of the file's time: only what lies between matters; INT64_MAX = to the end */
+    const int64_t *times_us; /* TIMES: of the file's time, rising */
+    int n_times;
+} ta_cut_rules;
+
+typedef struct ta_cuts {
+    ta_cut *list; /* rising, none within another */
+    int count;
+} ta_cuts;
+
+enum { TA_MAX_CUTS = 100000 };
+
+/* Finds the cuts by one pass over the file with an input of its own: TIMES by reading packets alone, the others by
+ * decoding (picture without its loop filter, one sound track for BLACK), BLACK with a second pass over the packets.
+ * Memory does not grow with the file, but for the list. `known` is an open input of the file or NULL, `stream` its video
+ * stream (-1, for TIMES: there is none, times stay as they are). TA_ERR_USAGE for more than TA_MAX_CUTS cuts, or a
+ * picture that can't be measured. */
+int ta_find_cuts(const char *path, ta_input *known, int stream, const ta_cut_rules *rules, ta_cancel *cancel,
+                 ta_cuts *cuts, ta_error *err);
+void ta_cuts_free(ta_cuts *cuts);
+
 #endif

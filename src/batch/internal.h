@@ -21,7 +21,6 @@ struct ta_batch {
     ta_batch_options o; /* with texts of its own */
     const char *extension;
     ta_cancel *cancel;
-    json_t *settings_json; /* as sidecars write them */
     ta_batch_item *items;
     ta_file_id *ids; /* of the inputs */
     char **below;    /* each item's folder below `output` */
@@ -46,15 +45,8 @@ void ta_batch_drop(ta_batch *b, size_t i);
 
 int ta_batch_name_outputs(ta_batch *b, ta_error *err); /* names.c */
 
-/* finished.c */
-typedef enum ta_there {
-    TA_THERE_NOTHING,  /* no output yet */
-    TA_THERE_FINISHED, /* complete, made from this input */
-    TA_THERE_OTHER     /* a file that is not known to be that */
-} ta_there;
-/* Is the item's output there? `remark` (ta_free) says why it is taken for what it is; `path` (ta_free) which file. */
-int ta_batch_look(ta_batch *b, const ta_batch_item *item, ta_there *there, char **remark, char **path, ta_error *err);
-/* True for a file that a job of this program wrote, by its sidecar. */
-bool ta_is_own_output(const char *path);
+/* Is the item's output there? `remark` (ta_free) says what it is taken for; `path` (ta_free) which file. */
+int ta_batch_look(ta_batch *b, const ta_batch_item *item, ta_output_state *there, char **remark, char **path,
+                  ta_error *err); /* finished.c */
 
 #endif

@@ -21,10 +21,7 @@ int ta_batch_new(ta_batch **out, const ta_settings *settings, const ta_batch_opt
     b->o.pattern = ta_strdup(o->pattern);
     b->o.parallel = TA_CLAMP(o->parallel, 1, TA_BATCH_MAX_PARALLEL);
     b->settings = ta_settings_copy(settings);
-    char *json = ta_settings_json(settings, false);
-    b->settings_json = json ? json_loads(json, 0, NULL) : NULL;
-    ta_settings_free_text(json);
-    int r = b->settings && b->settings_json && b->o.output && (b->o.pattern || !o->pattern) ? 0 : ta_no_memory(err);
+    int r = b->settings && b->o.output && (b->o.pattern || !o->pattern) ? 0 : ta_no_memory(err);
     if (r >= 0)
         r = ta_output_extension(b->settings, &b->extension, err);
     if (r < 0)
@@ -54,7 +51,6 @@ void ta_batch_free(ta_batch **pb)
     ta_free(b->below);
     ta_free((char *)(uintptr_t)b->o.output);
     ta_free((char *)(uintptr_t)b->o.pattern);
-    json_decref(b->settings_json);
     ta_settings_free(&b->settings);
     pthread_mutex_destroy(&b->lock);
     ta_freep(pb);
@@ -150,11 +146,12 @@ static int restore_item(worker *w, ta_batch_item *item, ta_error *err)
 static int look_first(worker *w, ta_batch_item *item, char **remark, ta_error *err)
 {
     ta_batch *b = w->b;
-    ta_there there;
+    ta_output_state there = TA_OUTPUT_NONE;
     char *path;
     bool overwrite = ta_get_bool(b->settings, TA_SET_overwrite);
     int r = ta_batch_look(b, item, &there, remark, &path, err);
-    if (r >= 0 && there == TA_THERE_FINISHED && b->o.skip_existing) {
+    bool done = there == TA_OUTPUT_FINISHED || there == TA_OUTPUT_DIFFERS;
+    if (r >= 0 && done && b->o.skip_existing) {
         pthread_mutex_lock(&b->lock);
         if (!item->output) {
             item->output = path;
@@ -162,9 +159,9 @@ static int look_first(worker *w, ta_batch_item *item, char **remark, ta_error *e
         }
         pthread_mutex_unlock(&b->lock);
         r = 1;
-    } else if (r >= 0 && there != TA_THERE_NOTHING && !overwrite && item->output) {
+    } else if (r >= 0 && there != TA_OUTPUT_NONE && !overwrite && item->output) {
         ta_fail(err, TA_ERR_CANTCREATE, "the output %s", *remark);
-        r = ta_hint(err, there == TA_THERE_FINISHED ? "--skip-existing takes it as done, --overwrite replaces it"
+        r = ta_hint(err, done ? "--skip-existing takes it as done, --overwrite replaces it"
                                                     : "name another output folder, or allow it with --overwrite");
     }
     ta_free(path);
@@ -251,7 +248,7 @@ static void work_on(worker *w, size_t i)
     }
 }
 
-/* ---- All of them --------------------------------------------------------------------------------------------------- */
+/* ---- All of them ------------------------------------------------------------------------------------------------- */
 
 /* The next item's place, or the count. Once the maximum is reached nothing more need be looked at. */
 static size_t take(ta_batch *b)

@@ -89,7 +89,8 @@ static void print_end(const ta_batch_item *item, size_t number, size_t of)
         printf(": left, over the maximum count\n");
         break;
     default:
-        printf(": %s%s%s\n", ta_batch_state_name(item->state), item->remark ? ", " : "", item->remark ? item->remark : "");
+        printf(": %s%s%s\n", ta_batch_state_name(item->state), item->remark ? ", " : "",
+               item->remark ? item->remark : "");
     }
     fflush(stdout);
 }

@@ -62,6 +62,10 @@ static int read_options(const char **own, const ta_settings *s, ta_batch_options
         ta_fail(err, TA_ERR_USAGE, "batch needs a folder for its outputs");
         return ta_hint(err, "add -o FOLDER; it is made when it is missing");
     }
+    if (ta_get_text(s, TA_SET_split)[0]) {
+        ta_fail(err, TA_ERR_USAGE, "batch makes one output of each file and does not go with split");
+        return ta_hint(err, "`terminalai restore FILE --split ...` cuts one file");
+    }
     if (!ta_is_dir(o->output) && ta_file_size(o->output) >= 0)
         return ta_fail(err, TA_ERR_CANTCREATE, "the output folder '%s' is a file", o->output);
     int r = read_number("--max-count", own[OWN_MAX], 1, 1000000, &o->max_count, err);
@@ -162,8 +166,8 @@ const ta_verb ta_verb_batch = {
     .run = run,
     .more = "Its own flags:\n"
             "  -o, --output FOLDER   where the outputs go; made when missing\n"
-            "  --pattern GLOB        which files of folders, such as '*.avi,tape*.mpg'; by default all video files, and\n"
-            "                        VIDEO_TS folders as one title each\n"
+            "  --pattern GLOB        which files of folders, such as '*.avi,tape*.mpg'; by default all video files\n"
+            "                        and VIDEO_TS folders as one title each\n"
             "  -r, --recursive       folders below, too; their structure is kept in the output folder\n"
             "  --skip-existing       a finished output of the same input (by its sidecar) is taken as done\n"
             "  --max-count N         restore at most N files; those skipped don't count\n"

@@ -101,12 +101,16 @@ static int run_job(ta_job *job, const ta_settings *s, const char *png, ta_error 
     return r;
 }
 
+static int restore_split(ta_settings *s, const char *input, const char **own, ta_error *err);
+
 static int restore_one(ta_settings *s, const char *input, const char **own, ta_error *err)
 {
     ta_job *job;
     char *png = NULL;
     ta_cli_catch_signals();
     int r = ta_cli_prepare(s, input, err);
+    if (r >= 0 && ta_get_text(s, TA_SET_split)[0])
+        return restore_split(s, input, own, err);
     if (r >= 0)
         r = ta_job_new(&job, s, input, own[OWN_OUTPUT], err);
     if (r < 0)
@@ -129,6 +133,84 @@ static int restore_one(ta_settings *s, const char *input, const char **own, ta_e
     }
     ta_free(png);
     ta_job_free(&job);
+    return r;
+}
+
+/* ---- A split ----------------------------------------------------------------------------------------------------- */
+
+static int list_parts(const ta_split *split, bool json, ta_error *err)
+{
+    char from[24], to[24], length[32];
+    if (json)
+        return ta_cli_print(ta_split_json(split), err);
+    for (int i = 0; i < ta_split_count(split); i++) {
+        const ta_part *p = ta_split_part(split, i);
+        char *path = ta_split_output(split, i);
+        if (!path)
+            return ta_no_memory(err);
+        ta_print_span((double)ta_split_length(split, i) / 1e6, length);
+        printf("%4d  %s - %s  %10s  %s\n", p->number, ta_print_time(TA_MAX(p->start_us, 0), from),
+               p->end_us >= 0 ? ta_print_time(p->end_us, to) : "end         ", length, path);
+        ta_free(path);
+    }
+    return 0;
+}
+
+/* No part is begun while another would fail because of what stands in its place. */
+static int check_parts(const ta_split *split, bool *finished, ta_error *err)
+{
+    int r = 0;
+    for (int i = 0; i < ta_split_count(split) && r >= 0; i++) {
+        r = ta_split_finished(split, i, err);
+        finished[i] = r > 0;
+    }
+    return r;
+}
+
+static int restore_part(ta_split *split, int i, const ta_settings *s, ta_error *err)
+{
+    char from[24];
+    ta_job *job;
+    ta_log(TA_LOG_INFO, "split", "part %d of %d, from %s", i + 1, ta_split_count(split),
+           ta_print_time(TA_MAX(ta_split_part(split, i)->start_us, 0), from));
+    int r = ta_split_job(split, i, &job, err);
+    if (r < 0)
+        return r;
+    r = ta_job_plan(job, err);
+    if (r >= 0)
+        r = run_job(job, s, NULL, err);
+    if (r >= 0)
+        ta_split_ran(split, job);
+    else
+        ta_wrap(err, "part %d of %d", i + 1, ta_split_count(split));
+    ta_job_free(&job);
+    return r;
+}
+
+static int restore_parts(ta_split *split, const ta_settings *s, ta_error *err)
+{
+    bool *finished = ta_array((size_t)ta_split_count(split), sizeof *finished);
+    int r = finished ? check_parts(split, finished, err) : ta_no_memory(err);
+    for (int i = 0; i < ta_split_count(split) && r >= 0; i++) {
+        if (finished[i])
+            ta_log(TA_LOG_INFO, "split", "part %d is finished already", i + 1);
+        else
+            r = restore_part(split, i, s, err);
+    }
+    ta_free(finished);
+    return r;
+}
+
+static int restore_split(ta_settings *s, const char *input, const char **own, ta_error *err)
+{
+    ta_split *split;
+    if (own[OWN_BEFORE_AFTER])
+        return ta_fail(err, TA_ERR_USAGE, "--before-after shows one output and does not go with --split");
+    int r = ta_split_plan(&split, s, input, own[OWN_OUTPUT], ta_cli_cancel(), err);
+    if (r < 0)
+        return r;
+    r = ta_get_bool(s, TA_SET_dry_run) ? list_parts(split, own[OWN_JSON] != NULL, err) : restore_parts(split, s, err);
+    ta_split_free(&split);
     return r;
 }
 

@@ -50,6 +50,7 @@ struct ta_job {
     /* -- fixed at creation */
     ta_settings *settings;
     char *input, *output_arg;
+    int part, part_digits; /* of a split: its number from 1, and how wide it is written; 0 = the job is no part */
     ta_cancel *cancel;
     ta_progress_fn on_progress;
     void *progress_opaque;

@@ -128,6 +128,14 @@ static int add_copy(mux *m, const ta_track *t, ta_error *err)
     return 0;
 }
 
+/* A part begins and ends with a frame, a chapter anywhere: what is left of one over the border is no chapter. */
+static bool sliver(const ta_job *job, int64_t start, int64_t end)
+{
+    static const int64_t least_us = 100000;
+    int64_t last = job->end_us == INT64_MAX ? end : TA_MIN(end, job->end_us - job->zero_us);
+    return last - TA_MAX(start, 0) < TA_MIN(least_us, end - start);
+}
+
 /* Chapters inside the kept part, moved to its time. */
 static int add_chapters(mux *m, ta_error *err)
 {
@@ -144,6 +152,8 @@ static int add_chapters(mux *m, ta_error *err)
         int64_t start = av_rescale_q(c->start, c->time_base, AV_TIME_BASE_Q) + (first - job->zero_us);
         int64_t end = av_rescale_q(c->end, c->time_base, AV_TIME_BASE_Q) + (first - job->zero_us);
         if (end <= 0 || (job->end_us != INT64_MAX && start >= job->end_us - job->zero_us))
+            continue;
+        if (job->part && sliver(job, start, end))
             continue;
         AVChapter *n = av_mallocz(sizeof *n);
         if (!n)

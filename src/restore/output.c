@@ -35,6 +35,8 @@ static void add_placeholder(ta_buf *b, const ta_settings *s, const char *input, 
         ta_free(stem);
     } else if (is_word(name, len, "height") && w->height >= 0) {
         ta_buf_addf(b, "%d", w->height);
+    } else if (is_word(name, len, "number") && w->number > 0) {
+        ta_buf_addf(b, "%0*d", w->digits, w->number);
     } else {
         ta_buf_addf(b, "{%.*s}", (int)len, name);
     }
@@ -68,7 +70,7 @@ int ta_output_extension(const ta_settings *s, const char **extension, ta_error *
 
 static char *fill_template(const ta_job *job)
 {
-    ta_output_words w = { .height = job->video >= 0 ? job->link_out.video.height : 0 };
+    ta_output_words w = { job->part, job->part_digits, job->video >= 0 ? job->link_out.video.height : 0 };
     return ta_output_name(job->settings, job->input, job->container->name, &w);
 }
 

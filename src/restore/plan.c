@@ -78,7 +78,7 @@ static int plan_range(ta_job *job, ta_error *err)
 {
     int64_t first = ta_input_start_us(job->in), length = ta_input_duration_us(job->in);
     int64_t start = ta_get_int(job->settings, TA_SET_start), end = ta_get_int(job->settings, TA_SET_end);
-    if (start > 0 && length > 0 && start >= length) {
+    if (start > 0 && length > 0 && start >= length && !job->part) {
         char from[24], all[24];
         ta_fail(err, TA_ERR_USAGE, "--start %s is behind the end of '%s' (%s)", ta_print_time(start, from), job->input,
                 ta_print_time(length, all));

@@ -18,8 +18,23 @@ int ta_job_link(ta_job *job, ta_cancel *parent, ta_error *err);
  * gets a line a check. TA_ERR_DATA when something doesn't match, TA_ERR_NOINPUT without a sidecar. */
 int ta_verify_output(const char *path, ta_cancel *cancel, ta_buf *report, ta_error *err);
 
+/* What stands where an output is to go. */
+typedef enum ta_output_state {
+    TA_OUTPUT_NONE,
+    TA_OUTPUT_FINISHED, /* complete, made from this input with these settings */
+    TA_OUTPUT_DIFFERS,  /* complete, made from this input with other settings */
+    TA_OUTPUT_OTHER     /* a file that is not known to be that */
+} ta_output_state;
+/* Judges by the sidecar: the output's size, and the input's size and date, or its SHA-256 where the date differs. `why`
+ * continues "the output 'x' ..."; static storage. */
+int ta_output_look(const char *output, const char *input, const ta_settings *settings, ta_cancel *cancel,
+                   ta_output_state *state, const char **why, ta_error *err);
+/* True for a file that a job of this program wrote, by its sidecar. */
+bool ta_is_own_output(const char *path);
+
 /* What the output template's words stand for. */
 typedef struct ta_output_words {
+    int number, digits; /* of a part, filled with zeros; number 0: not a part */
     int height; /* of the output's picture; -1: not known, "{height}" stays as it is */
 } ta_output_words;
 /* The name that the output template gives to the output of `input` (ta_free); NULL = no memory. */
@@ -49,5 +64,39 @@ int ta_job_finish(ta_job *job, ta_error *err);
  * sound, finished. Takes no lock. */
 struct json_t;
 int ta_job_folder_status(const char *dir, struct json_t **status, ta_error *err);
+
+/* ---- A capture cut into parts (split.c) --------------------------------------------------------------------------- */
+
+enum { TA_MAX_PARTS = 1000 };
+
+/* Times from the file's start, as --start and --end count them; -1: the range's own beginning or end is the file's. */
+typedef struct ta_part {
+    int number; /* from 1 */
+    int64_t start_us, end_us;
+} ta_part;
+
+/* Where the setting `split` cuts `input`, and where the parts go. Every frame of the range is in one part, but for what
+ * black:drop and blue leave out. */
+typedef struct ta_split ta_split;
+
+/* Looks for the cuts. `output` is a folder (made by the first job), or a path whose name has {number}. TA_ERR_USAGE for
+ * times behind the end, more than TA_MAX_PARTS, or no way to name the parts. `cancel` must outlive the split. */
+int ta_split_plan(ta_split **s, const ta_settings *settings, const char *input, const char *output, ta_cancel *cancel,
+                  ta_error *err);
+void ta_split_free(ta_split **s);
+int ta_split_count(const ta_split *s);
+const ta_part *ta_split_part(const ta_split *s, int i);
+/* Length of part `i` in microseconds, -1 unknown. */
+int64_t ta_split_length(const ta_split *s, int i);
+/* Where part `i` goes (ta_free); NULL = no memory. {height} stands as it is. */
+char *ta_split_output(const ta_split *s, int i);
+/* Is part `i` there already, finished by the same command? Else an existing file without `overwrite` is
+ * TA_ERR_CANTCREATE. 1, 0 or an error. */
+int ta_split_finished(const ta_split *s, int i, ta_error *err);
+/* The job of part `i`, linked to the token. ta_split_ran takes over what the next jobs need not find out again. */
+int ta_split_job(ta_split *s, int i, ta_job **job, ta_error *err);
+void ta_split_ran(ta_split *s, const ta_job *job);
+/* Parts as JSON (ta_free); NULL = no memory. */
+char *ta_split_json(const ta_split *s);
 
 #endif

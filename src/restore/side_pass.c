@@ -324,21 +324,39 @@ static void weigh(ta_job *job, const AVStream *st, const AVPacket *pkt)
         atomic_fetch_add(&job->weight[second], (uint32_t)pkt->size);
 }
 
+/* What lies this far outside of a part's range is not decoded for it. */
+static const int64_t part_margin_us = 5 * 1000000;
+
+static bool outside_of_part(const side_pass *p, const AVPacket *pkt, bool *behind)
+{
+    const ta_job *job = p->job;
+    const AVStream *st = ta_input_context(p->in)->streams[pkt->stream_index];
+    int64_t t = pkt->dts != AV_NOPTS_VALUE ? pkt->dts : pkt->pts;
+    if (!job->part || job->durable || t == AV_NOPTS_VALUE)
+        return false;
+    int64_t us = av_rescale_q(t, st->time_base, AV_TIME_BASE_Q);
+    *behind = job->end_us != INT64_MAX && us > job->end_us + part_margin_us;
+    return *behind || us < job->start_us - part_margin_us;
+}
+
 static int read_all(side_pass *p, ta_error *err)
 {
     AVPacket *pkt = av_packet_alloc();
     int r = pkt ? 1 : ta_no_memory(err);
     while (r >= 0 && (r = ta_input_read(p->in, pkt, err)) > 0) {
         side_track *s;
+        bool behind = false, outside = outside_of_part(p, pkt, &behind);
         ta_track *t = track_of(p, pkt->stream_index, &s);
         if (pkt->stream_index == p->job->video && p->weighs)
             weigh(p->job, ta_input_context(p->in)->streams[pkt->stream_index], pkt);
         else if (t && t->copy)
             r = copy_packet(p, t, pkt, err);
-        else if (t)
+        else if (t && !outside)
             r = decode(p, s, pkt, err);
         report_progress(p, pkt);
         av_packet_unref(pkt);
+        if (behind && r >= 0 && p->job->source_sha256[0])
+            break; /* the rest was hashed for an earlier part */
         if (ta_cancelled(p->job->cancel))
             r = ta_fail(err, TA_ERR_CANCELLED, "cancelled");
     }

@@ -58,14 +58,24 @@ static int encode_frame(ta_video_nodes *v, ta_encoder *e, AVFrame *f, ta_error *
     return r < 0 ? r : pass_packets(v, e, err);
 }
 
-/* In and out points, exact to the frame: half a millisecond absorbs rounded time stamps. */
+/* How much a frame's time may be off the in and out points: half a millisecond absorbs rounded time stamps. The points of
+ * parts are times of frames, and each frame must be in one part only, so these absorb up to a quarter of a frame. */
+static int64_t point_slack(const ta_job *job)
+{
+    AVRational rate = job->link_out.video.frame_rate;
+    if (!job->part)
+        return 500;
+    return rate.num > 0 ? TA_CLAMP(av_rescale(250000, rate.den, rate.num), 500, 4000) : 2000;
+}
+
 static bool inside(const ta_stretch *s, const AVFrame *f, int64_t *us)
 {
     const ta_job *job = s->job;
+    int64_t slack = point_slack(job);
     *us = av_rescale_q(f->pts, job->link_out.video.time_base, AV_TIME_BASE_Q);
     if (s->segment && (f->pts < s->segment->from || f->pts >= s->segment->to))
         return false;
-    return *us + 500 >= job->start_us && (job->end_us == INT64_MAX || *us + 500 < job->end_us);
+    return *us + slack >= job->start_us && (job->end_us == INT64_MAX || *us + slack < job->end_us);
 }
 
 static void count_frame(ta_video_nodes *v, int64_t us)

@@ -46,6 +46,16 @@ static int check_times(const ta_settings *s, ta_error *err)
                   start < 0 ? "0" : ta_get_text(s, TA_SET_start));
 }
 
+static int check_split(const ta_settings *s, ta_error *err)
+{
+    bool split = *ta_get_text(s, TA_SET_split), number = strstr(ta_get_text(s, TA_SET_output_template), "{number}");
+    if (split && *ta_get_text(s, TA_SET_preview))
+        return refuse(err, "leave out --split, or --preview", "preview restores one piece and does not go with split");
+    if (!split && number)
+        return refuse(err, "leave {number} out, or add --split", "output-template: {number} counts the parts of a split");
+    return 0;
+}
+
 static int check_rates(const ta_settings *s, ta_error *err)
 {
     if (ta_get_is(s, TA_SET_ivtc, "on") && ta_get_bool(s, TA_SET_vfr))
@@ -288,7 +298,7 @@ static int note_useless(const ta_settings *s, ta_buf *notes, ta_error *err)
 int ta_settings_check(ta_settings *s, ta_buf *notes, ta_error *err)
 {
     static int (*const checks[])(const ta_settings *,
-                                 ta_error *) = { check_times,     check_rates,  check_denoise,
+                                 ta_error *) = { check_times,     check_split,  check_rates,  check_denoise,
                                                  check_bits,      check_crf,    check_encoder_preset,
                                                  check_container, check_layout, check_limiter };
     int r = 0;

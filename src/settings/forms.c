@@ -306,7 +306,7 @@ static bool preset(const char *text, ta_form *form)
 
 static bool output_template(const char *text, ta_form *form)
 {
-    static const char *const words[] = { "name", "preset", "height", NULL };
+    static const char *const words[] = { "name", "preset", "height", "number", NULL };
     if (!*text || strchr(text, '/') || !strcmp(text, ".") || !strcmp(text, ".."))
         return refuse(form, "'%s' is not a file name", text);
     for (const char *p = text + strcspn(text, "{}"); *p; p += strcspn(p, "{}")) {
@@ -318,7 +318,7 @@ static bool output_template(const char *text, ta_form *form)
         word[len] = 0;
         if (!one_of(word, words)) {
             suggest(form, word, words);
-            return refuse(form, "{%s} is not one of {name}, {preset} and {height}", word);
+            return refuse(form, "{%s} is not one of {name}, {preset}, {height} and {number}", word);
         }
         p += len + 2;
     }
@@ -352,6 +352,59 @@ static bool jobs(const char *text, ta_form *form)
     return refuse(form, "'%s' is neither auto nor a number from 1 to 32", text);
 }
 
+static bool all_times(const char *text, ta_form *form)
+{
+    for (const char *p = text; *p;) {
+        char one[40];
+        int64_t us;
+        size_t n = strcspn(p, ",");
+        if (n >= sizeof one)
+            return refuse(form, "'%s' is not a list of times", text);
+        memcpy(one, p, n);
+        one[n] = 0;
+        if (!ta_parse_time(one, &us) || us <= 0)
+            return refuse(form, "'%s' is not a time behind the start", one);
+        p += n + (p[n] == ',');
+    }
+    return true;
+}
+
+/* A number behind the colon, and "drop" where that is allowed. */
+static bool split_options(const char *p, double min, double max, bool drop, ta_form *form)
+{
+    for (; *p == ':'; p += strcspn(p, ":")) {
+        char one[40];
+        double x;
+        size_t n = strcspn(++p, ":");
+        snprintf(one, sizeof one, "%.*s", (int)n, p);
+        if (drop && !strcmp(one, "drop"))
+            continue;
+        if (n >= sizeof one || !ta_parse_real(one, &x) || x < min || x > max)
+            return refuse(form, "'%s' is not a number from %g to %g%s", one, min, max, drop ? ", or drop" : "");
+    }
+    return true;
+}
+
+static bool split(const char *text, ta_form *form)
+{
+    static const char *const words[] = { "chapters", "scenes", "black", "blue", NULL };
+    char word[32];
+    size_t n = strcspn(text, ":");
+    if (is_nothing(text, form))
+        return true;
+    if (*text >= '0' && *text <= '9')
+        return all_times(text, form);
+    snprintf(word, sizeof word, "%.*s", (int)n, text);
+    if (!strcmp(word, "chapters") && !text[n])
+        return true;
+    if (!strcmp(word, "scenes"))
+        return split_options(text + n, 0.01, 1, false, form);
+    if (!strcmp(word, "black") || !strcmp(word, "blue"))
+        return split_options(text + n, 0.04, 3600, !strcmp(word, "black"), form);
+    suggest(form, word, words);
+    return refuse(form, "'%s' is neither times nor chapters, scenes, black or blue", text);
+}
+
 ta_form_check ta_form_of(const char *name)
 {
     static const struct {
@@ -370,7 +423,8 @@ ta_form_check ta_form_of(const char *name)
                   { "preset", preset },
                   { "output-template", output_template },
                   { "preview", preview },
-                  { "jobs", jobs } };
+                  { "jobs", jobs },
+                  { "split", split } };
     for (size_t i = 0; i < TA_COUNT(forms); i++)
         if (!strcmp(name, forms[i].name))
             return forms[i].check;
