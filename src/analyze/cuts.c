@@ -304,7 +304,7 @@ static void close_finder(cut_finder *c)
 
 /* ---- Times of frames --------------------------------------------------------------------------------------------- */
 
-/* Moves each end to the first frame at or behind it, by the packets' times: rounded time stamps get half a millisecond. */
+/* Moves each end to the first frame at or behind it, by packet times; rounded time stamps get half a millisecond. */
 typedef struct snap {
     int64_t *at; /* all ends, rising */
     int64_t *best;

@@ -1,11 +1,11 @@
-/* What a frame says about cuts: is it black, is it a VCR's blue screen, does a scene begin with it? Measured on the means
- * of 32 x 24 blocks, which tape noise and interlacing leave alone.
+/* What a frame says about cuts: is it black, is it a VCR's blue screen, does a scene begin with it? Measured on the
+ * means of 32 x 24 blocks, which tape noise and interlacing leave alone.
  *
- * Scenes: the measure of libavfilter's select filter (scene), the smaller of the difference from the frame before and of
- * the change of that difference, so that steady motion does not count; here on luma blocks. A flash of light changes the
- * picture twice and leaves it as it was: a cut counts only if the frame behind it differs from the one before it, too.
- * Black: as libavfilter's blackdetect has it, nearly all of the picture under a level; the outermost blocks, where tapes
- * have their noise, do not count. */
+ * Scenes: the measure of libavfilter's select filter (scene), the smaller of the difference from the frame before and
+ * of the change of that difference, so that steady motion does not count; here on luma blocks. A flash of light changes
+ * the picture twice and leaves it as it was: a cut counts only if the frame behind it differs from the one before it,
+ * too. Black: as libavfilter's blackdetect has it, nearly all of the picture under a level; the outermost blocks, where
+ * tapes have their noise, do not count. */
 #include <math.h>
 #include <stdlib.h>
 
