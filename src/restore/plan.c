@@ -131,9 +131,21 @@ static int plan_picture(ta_job *job, ta_error *err)
     return ta_chain_configure(&job->chain, &job->link_in, &job->link_out, err);
 }
 
+/* A job is one output. Who can make several takes the setting apart (split.c); nobody may overlook it. */
+static int check_one_output(const ta_job *job, ta_error *err)
+{
+    if (!ta_get_text(job->settings, TA_SET_split)[0] || job->part || job->scan_known)
+        return 0;
+    ta_fail(err, TA_ERR_USAGE, "split makes several outputs, and here only one can be made");
+    return ta_hint(err, "`terminalai restore INPUT --split ...` makes all parts");
+}
+
 static int plan_all(ta_job *job, ta_error *err)
 {
-    int r = ta_input_open(&job->in, job->input, job->cancel, err);
+    int r = check_one_output(job, err);
+    if (r < 0)
+        return r;
+    r = ta_input_open(&job->in, job->input, job->cancel, err);
     if (r < 0)
         return r;
     job->video = ta_input_video(job->in);

@@ -207,6 +207,8 @@ class Split(harness.Case):
             self.assertEqual(os.listdir(self.folder), [])
         run = harness.call("batch", source, "-o", harness.fresh_folder(), "--split", "1", expect=64)
         self.assertRegex(run.stderr, "does not go with split")
+        run = harness.call("plan", source, "-o", os.path.join(harness.fresh_folder(), "job"), "--split", "1", expect=64)
+        self.assertRegex(run.stderr, "only one can be made")
         run = harness.call("restore", source, "--output-template", "{name}{number}", "--dry-run", expect=64)
         self.assertRegex(run.stderr, "parts of a split")
 
