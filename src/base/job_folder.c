@@ -208,6 +208,21 @@ char *ta_job_folder_keep(const ta_job_folder *f, const char *name)
     return ta_path_join(f->path, name);
 }
 
+void ta_job_folder_stay(ta_job_folder *f)
+{
+    char *path = ta_path_join(f->path, LOCK_NAME);
+
+    pthread_mutex_lock(&f->lock);
+    for (int i = 0; path && i < f->count; i++)
+        if (ta_streq(noted[f->slots[i]].path, path)) {
+            ta_unlink_forget(noted, f->slots[i]);
+            f->slots[i] = f->slots[--f->count];
+            break;
+        }
+    pthread_mutex_unlock(&f->lock);
+    ta_free(path);
+}
+
 /* Removes all but the lock file. NULL when the folder can't be read. */
 static DIR *empty_folder(const char *path)
 {

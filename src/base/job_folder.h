@@ -28,6 +28,8 @@ const char *ta_job_folder_path(const ta_job_folder *f);
 char *ta_job_folder_file(ta_job_folder *f, const char *name);
 /* The same for a file that another run can go on with: its path is not noted, so it stays when the process ends. */
 char *ta_job_folder_keep(const ta_job_folder *f, const char *name);
+/* From now on the folder stays when the process ends at once, with its lock file, by whose age it is cleaned some day. */
+void ta_job_folder_stay(ta_job_folder *f);
 /* Lets go of the lock and, unless `keep`, removes the folder with all that is in it. Safe on NULL; frees *f. */
 void ta_job_folder_close(ta_job_folder **f, bool keep);
 

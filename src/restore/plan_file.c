@@ -305,6 +305,7 @@ int ta_plan_settle(ta_job *job, ta_error *err)
     json_t *old = NULL;
     ta_error why = { 0 };
     job->durable = true;
+    ta_job_folder_stay(job->folder);
     job->sound_piece_seconds = SOUND_PIECE * ta_get_float(job->settings, TA_SET_segment);
     if (ta_get_bool(job->settings, TA_SET_restart))
         ta_job_folder_empty(job->folder);
