@@ -72,6 +72,34 @@ static int memory_of(const denoiser *d, const double *v, int n, int *ahead)
     return 0;
 }
 
+/* Adds atadenoise, whose window may be wider than the clip is long. */
+static int add_atadenoise(ta_plan *p, const ta_step *step, const double *v, int n)
+{
+    ta_buf b = { 0 }, before = { 0 };
+    ta_buf_add(&b, "atadenoise=");
+    for (int i = 0; i < TA_MIN(n, 6); i++)
+        ta_buf_addf(&b, "%s=%g:", atadenoise_args[i], v[i]);
+    ta_buf_add(&b, "s=");
+    char *filter = ta_buf_take(&b);
+    if (!filter)
+        return ta_no_memory(p->err);
+    ta_plan_convert(p, ta_filter_input("atadenoise", p->now.pix_fmt), &before);
+    int r = before.len ? ta_plan_add_tagged(p, &(ta_step){ "denoise format" }, &before) : 0;
+    if (r >= 0)
+        r = ta_plan_add(p, step, ta_window_stage(step->name, filter, n > 6 ? (int)v[6] : 9));
+    ta_free(filter);
+    return r;
+}
+
+/* libavfilter's hqdn3d takes a sample for an index: one above its depth's range (10 bits stand in 16, and a damaged or
+ * raw file may hold anything) reads behind its table. So such samples are cut off in front of it. */
+static void guard_hqdn3d(const ta_plan *p, ta_buf *b)
+{
+    int depth = ta_fmt_depth(p->now.pix_fmt);
+    if (depth > 8 && depth < 16)
+        ta_buf_addf(b, "limiter=max=%d,", (1 << depth) - 1);
+}
+
 int ta_plan_denoise(ta_plan *p)
 {
     const denoiser *d = NULL;
@@ -88,15 +116,19 @@ int ta_plan_denoise(ta_plan *p)
                 d->max_args, d->name);
         return ta_hint(p->err, "use light, standard, strong, heavy, severe, or numbers such as %s", d->standard);
     }
+    ta_step step = { "denoise" };
+    step.behind = memory_of(d, v, n, &step.ahead);
+    if (ta_streq(d->name, "atadenoise"))
+        return add_atadenoise(p, &step, v, n);
     ta_buf b = { 0 };
+    if (ta_streq(d->name, "hqdn3d"))
+        guard_hqdn3d(p, &b);
     ta_buf_addf(&b, "%s=", d->name);
     for (int i = 0; i < n; i++)
         ta_buf_addf(&b, "%s%s=%g", i ? ":" : "", d->args[i], v[i]);
     char *filter = ta_buf_take(&b);
     if (!filter)
         return ta_no_memory(p->err);
-    ta_step step = { "denoise" };
-    step.behind = memory_of(d, v, n, &step.ahead);
     int r = ta_plan_filter(p, &step, filter);
     ta_free(filter);
     return r;

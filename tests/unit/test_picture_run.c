@@ -89,6 +89,66 @@ static void classical_filters(void **state)
     same_as("", turned, AV_PIX_FMT_YUV420P, "hflip,vflip");
 }
 
+/* atadenoise of libavfilter gives nothing for a clip shorter than half of its window. */
+static void windows_of_short_clips(void **state)
+{
+    (void)state;
+    static const int lengths[] = { 1, 2, 3, 4, 5, 12 };
+    for (size_t i = 0; i < TA_COUNT(lengths); i++) {
+        int n = lengths[i];
+        char oracle[80];
+        ta_picture_source src = kit_small(AV_PIX_FMT_YUV420P);
+        kit_plan p;
+        kit_frames in, ours, theirs;
+        kit_make(&in, &src.video, n, 6);
+        snprintf(oracle, sizeof oracle, "atadenoise=0.02:0.04:0.02:0.04:0.02:0.04:%d", TA_MIN(2 * n + 1, 9));
+        kit_oracle(n > 1 ? oracle : "null", &src.video, &in, &theirs);
+        assert_int_equal(theirs.n, n);
+        kit_plan_make(&p, "denoise=atadenoise", &src, AV_PIX_FMT_YUV420P);
+        kit_run(&p.chain, &src.video, &in, &ours, NULL);
+        kit_assert_same(&ours, &theirs);
+        kit_frames_free(&in);
+        kit_frames_free(&ours);
+        kit_frames_free(&theirs);
+        kit_plan_free(&p);
+    }
+}
+
+/* Some samples of a 10-bit frame rise to `high`; the same ones each time. */
+static void raise_samples(AVFrame *f, int high)
+{
+    for (int plane = 0; plane < 3; plane++) {
+        uint16_t *row = (uint16_t *)f->data[plane];
+        for (int y = 0; y < 60; y++, row += f->linesize[plane] / 2)
+            for (int x = y % 7; x < 80; x += 7)
+                row[x] = (uint16_t)high;
+    }
+}
+
+/* Samples above their depth's range make libavfilter's hqdn3d read behind its tables; they count as the highest. */
+static void samples_above_range(void **state)
+{
+    (void)state;
+    ta_picture_source src = kit_small(AV_PIX_FMT_YUV420P10);
+    kit_plan p;
+    kit_frames in, ours, theirs;
+    kit_make(&in, &src.video, 4, 6);
+    for (int i = 0; i < in.n; i++)
+        raise_samples(in.f[i], 1023);
+    kit_oracle("hqdn3d=4:3:6:4.5", &src.video, &in, &theirs);
+    for (int i = 0; i < in.n; i++)
+        raise_samples(in.f[i], i % 2 ? 65535 : 1024);
+    kit_plan_make(&p, "denoise=hqdn3d", &src, AV_PIX_FMT_YUV420P10);
+    kit_run(&p.chain, &src.video, &in, &ours, NULL);
+    kit_assert_same(&ours, &theirs);
+    kit_frames_free(&in);
+    kit_frames_free(&ours);
+    kit_frames_free(&theirs);
+    kit_plan_free(&p);
+    same_as("denoise=hqdn3d", kit_small(AV_PIX_FMT_YUV422P10), AV_PIX_FMT_YUV422P10, "hqdn3d=4:3:6:4.5");
+    same_as("denoise=hqdn3d", kit_small(AV_PIX_FMT_YUV444P12), AV_PIX_FMT_YUV444P12, "hqdn3d=4:3:6:4.5");
+}
+
 /* One flat frame of YCbCr `in` through the settings; its middle as codes of 8 bits. */
 static void one_colour(const char *settings, ta_picture_source src, enum AVPixelFormat out_fmt, const double in[3],
                        double out[3], ta_link *last)
@@ -392,6 +452,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deinterlacers),
         cmocka_unit_test(classical_filters),
+        cmocka_unit_test(windows_of_short_clips),
+        cmocka_unit_test(samples_above_range),
         cmocka_unit_test(sd_to_hd_keeps_colours),
         cmocka_unit_test(full_range_becomes_limited),
         cmocka_unit_test(tags_by_order),
