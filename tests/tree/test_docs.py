@@ -46,7 +46,7 @@ class Pages(unittest.TestCase):
 
     @unittest.skipUnless(PROGRAM, "needs the program")
     def test_flags_exist(self):
-        verbs = re.findall(r"^  ([a-z]+)\s", said("help"), re.M)
+        verbs = re.findall(r"^  ([a-z-]+)\s", said("help"), re.M)
         self.assertIn("restore", verbs)
         known = set(OTHER_FLAGS)
         for verb in verbs:
@@ -54,7 +54,7 @@ class Pages(unittest.TestCase):
         self.none([f"{page}: --{flag}" for page in PAGES for flag in re.findall(r"(?<![\w-])--([a-z][a-z0-9-]+)",
                    tree.text(page)) if flag not in known and flag.removeprefix("no-") not in known])
         self.none([f"{page}: terminalai {verb}" for page in PAGES
-                   for verb in re.findall(r"`?terminalai ([a-z]+)\b(?! takes)", tree.text(page)) if verb not in verbs])
+                   for verb in re.findall(r"`?terminalai ([a-z-]+)\b(?! takes)", tree.text(page)) if verb not in verbs])
 
     @unittest.skipUnless(PROGRAM, "needs the program")
     def test_presets_exist(self):
