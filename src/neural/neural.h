@@ -1,0 +1,127 @@
+/* neural: inference. Sessions over the engines (OpenVINO, ONNX Runtime), the catalogue of models and their files.
+ * Knows base, settings, media, flow, picture and sound. This is the one header that other folders include.
+ *
+ * The engines are libraries that are loaded when a session first wants one, so the same program runs without them; a
+ * session that can't be had is TA_ERR_UNAVAILABLE with the command that installs what is missing. */
+#ifndef TA_NEURAL_NEURAL_H
+#define TA_NEURAL_NEURAL_H
+
+#include "base/base.h"
+
+/* ---- Sessions ------------------------------------------------------------------------------------------------- */
+
+/* A compiled model: reference counted, never changed after it was opened, used from any number of threads. */
+typedef struct ta_session ta_session;
+/* One inference at a time with input and output tensors of its own. A request belongs to one thread at a time; several
+ * requests of one session may run at once. A request keeps its session alive. */
+typedef struct ta_request ta_request;
+
+typedef enum ta_engine { TA_ENGINE_AUTO, TA_ENGINE_OPENVINO, TA_ENGINE_ONNXRUNTIME } ta_engine;
+typedef enum ta_device { TA_DEVICE_CPU, TA_DEVICE_CUDA, TA_DEVICE_TENSORRT } ta_device;
+typedef enum ta_precision { TA_PRECISION_AUTO, TA_PRECISION_FP32, TA_PRECISION_BF16 } ta_precision;
+
+enum { TA_SHAPE_RANK = 8, TA_SESSION_PORTS = 16 };
+
+/* Sizes of a tensor, the slowest first. -1 is a free size, to be set by a request or when the session is opened. */
+typedef struct ta_shape {
+    int rank;
+    int64_t dim[TA_SHAPE_RANK];
+} ta_shape;
+
+/* TA_SHAPE(1, 3, 240, 360). */
+#define TA_SHAPE(...)                                                                                                  \
+    ((ta_shape){ .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } })
+
+/* The number of elements; -1 when a size is free, negative or the product is over PTRDIFF_MAX / 4. */
+int64_t ta_shape_count(const ta_shape *shape);
+bool ta_shape_equal(const ta_shape *a, const ta_shape *b);
+/* "1x3x240x360", "?" for a free size, into `out` (at least 176 bytes). Returns `out`. */
+char *ta_shape_print(const ta_shape *shape, char *out);
+
+/* An input whose free sizes are fixed when the session is opened: the engine then compiles for just this shape. */
+typedef struct ta_input_shape {
+    const char *name; /* NULL: the first input */
+    ta_shape shape;
+} ta_input_shape;
+
+/* All zero is the default. */
+typedef struct ta_session_options {
+    ta_engine engine;       /* auto: OpenVINO on the CPU, ONNX Runtime on the other devices */
+    ta_device device;       /* never replaced by another one */
+    ta_precision precision; /* auto: bf16 where the CPU computes in it, else fp32; which is said in the log */
+    int threads;            /* 0: one a CPU that this process may use */
+    int streams;       /* inferences that run side by side, sharing the threads; 0: 1. More requests wait in line */
+    const char *cache; /* folder for compiled models; NULL: the user's cache folder; "": none */
+    const ta_input_shape *shapes;
+    size_t shape_count;
+} ta_session_options;
+
+/* Compiles an ONNX model from a file, or from bytes, which are not needed any more afterwards. `name` names the model
+ * in messages. TA_ERR_UNAVAILABLE: no such engine, device or precision here; TA_ERR_DATA: the model is broken or has
+ * something that the engine can't do; TA_ERR_NOINPUT; TA_ERR_USAGE: shapes that don't fit; TA_ERR_AGAIN: memory. Thread
+ * safe. Compiling can't be interrupted. */
+int ta_session_open(ta_session **s, const char *path, const ta_session_options *options, ta_error *err);
+int ta_session_open_bytes(ta_session **s, const char *name, const void *data, size_t size,
+                          const ta_session_options *options, ta_error *err);
+/* One more holder; returns `s`. Each holder drops it with ta_session_free (NULL inside allowed). */
+ta_session *ta_session_ref(ta_session *s);
+void ta_session_free(ta_session **s);
+
+typedef struct ta_session_info {
+    const char *name;       /* of the model */
+    const char *engine;     /* "openvino", "onnxruntime" */
+    const char *version;    /* of the engine's library */
+    const char *device;     /* "CPU", "CUDA" */
+    ta_precision precision; /* what is computed in: never auto */
+    int threads, streams;
+    bool from_cache; /* the compiled model came from the disk */
+    int64_t open_us; /* what opening took */
+} ta_session_info;
+/* Strings live as long as the session. */
+void ta_session_get_info(const ta_session *s, ta_session_info *info);
+
+int ta_session_inputs(const ta_session *s);
+int ta_session_outputs(const ta_session *s);
+/* Name and shape of a port; the model's own names. Indices are checked by assert. */
+const char *ta_session_input(const ta_session *s, int index, ta_shape *shape);
+const char *ta_session_output(const ta_session *s, int index, ta_shape *shape);
+/* The index of a name, or -1. */
+int ta_session_find_input(const ta_session *s, const char *name);
+int ta_session_find_output(const ta_session *s, const char *name);
+
+/* A request. TA_ERR_AGAIN: memory. ta_request_free ends a running inference, which can take as long as its current
+ * layer. */
+int ta_request_new(ta_request **r, ta_session *s, ta_error *err);
+void ta_request_free(ta_request **r);
+/* The memory of an input, to be filled before ta_request_start: fp32, contiguous, whatever the model's own type; as
+ * `shape` says, which may be NULL where no size is free. The contents stay from one inference to the next while the
+ * shape stays. Not while an inference runs. Valid until the next call for this input or ta_request_free. TA_ERR_USAGE:
+ * no such input or a shape that doesn't fit. */
+int ta_request_input(ta_request *r, int index, const ta_shape *shape, float **data, ta_error *err);
+/* Starts an inference with all inputs set; it runs on the engine's threads. */
+int ta_request_start(ta_request *r, ta_error *err);
+/* Waits for it. The token is polled: TA_ERR_CANCELLED within some milliseconds, while the inference may still run to
+ * its end; then only ta_request_free and a further ta_request_wait are allowed. */
+int ta_request_wait(ta_request *r, const ta_cancel *cancel, ta_error *err);
+/* Start and wait. */
+int ta_request_run(ta_request *r, const ta_cancel *cancel, ta_error *err);
+/* A result, fp32, contiguous; `shape` may be NULL. Valid until the next start, for reading. TA_ERR_USAGE before the
+ * first inference has ended. */
+int ta_request_output(ta_request *r, int index, ta_shape *shape, const float **data, ta_error *err);
+
+/* What is known of an engine; finding out loads its library. */
+typedef struct ta_engine_info {
+    const char *name, *title; /* "openvino", "OpenVINO" */
+    bool built_in;            /* this program was built with its headers */
+    bool found;
+    char version[96], path[512]; /* "" when not found */
+    char devices[160];           /* "CPU", "CPU CUDA" */
+    char problem[TA_ERROR_TEXT], advice[TA_ERROR_TEXT];
+} ta_engine_info;
+/* `engine` is not auto. */
+void ta_engine_look(ta_engine engine, ta_engine_info *info);
+/* True when the CPU has instructions for bf16 products (AVX512-BF16, AMX-BF16) and the system lets them be used. */
+bool ta_cpu_has_bf16(void);
+const char *ta_precision_name(ta_precision p); /* "auto", "fp32", "bf16" */
+
+#endif

@@ -1,0 +1,32 @@
+/* ONNX Runtime as an engine: a second opinion on the CPU, and the way to NVIDIA. Not built into this version: a session
+ * that asks for it is told so. */
+#include "neural/session.h"
+
+#include <stdio.h>
+
+static const char missing[] = "this program was built without ONNX Runtime";
+static const char instead[] = "use engine openvino on the CPU";
+
+static void look(ta_engine_info *info)
+{
+    snprintf(info->problem, sizeof info->problem, "%s", missing);
+    snprintf(info->advice, sizeof info->advice, "%s", instead);
+}
+
+static int open_session(ta_session *s, const ta_open *o, ta_error *err)
+{
+    ta_fail(err, TA_ERR_UNAVAILABLE, "%s", missing);
+    return ta_hint(err, "%s", instead);
+}
+
+static void close_session(ta_session *s)
+{
+}
+
+const ta_engine_ops ta_onnxruntime = {
+    .name = "onnxruntime",
+    .title = "ONNX Runtime",
+    .look = look,
+    .open = open_session,
+    .close = close_session,
+};
