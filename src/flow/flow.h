@@ -60,6 +60,9 @@ struct ta_stage {
  * output. NULL when out of memory. */
 ta_stage *ta_stage_new(const ta_stage_class *cls, const char *name, const char *spec);
 void ta_stage_free(ta_stage **st);
+/* For a stage that wraps another: configures `inner`, with the threads of `outer`; what it emits goes to emit(outer, ...). */
+int ta_stage_configure_inner(ta_stage *outer, ta_stage *inner, ta_emit emit, const ta_link *in, ta_link *out,
+                             ta_error *err);
 /* A libavfilter graph. Colour, SAR, field flags and side data ride on its frames; libav inserts no conversion
  * silently: one that it needs is an error that names both formats, unless `spec` has it. */
 extern const ta_stage_class ta_filter_stage;

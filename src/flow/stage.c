@@ -29,3 +29,18 @@ void ta_stage_free(ta_stage **st)
     ta_free(s->spec);
     ta_freep(st);
 }
+
+int ta_stage_configure_inner(ta_stage *outer, ta_stage *inner, ta_emit emit, const ta_link *in, ta_link *out,
+                             ta_error *err)
+{
+    if (!inner)
+        return ta_no_memory(err);
+    inner->threads = outer->threads;
+    inner->emit = emit;
+    inner->emit_to = outer;
+    inner->in = inner->out = *out = *in;
+    int r = inner->cls->configure(inner, in, out, err);
+    if (r >= 0)
+        inner->out = *out;
+    return r;
+}

@@ -302,6 +302,8 @@ AVRational ta_encoder_time_base(const ta_encoder *e);
 AVCodecContext *ta_encoder_context(ta_encoder *e);
 /* True when this build of libav has the encoder. */
 bool ta_encoder_exists(const char *encoder);
+/* Full-range "J" formats are the plain ones, and the range is a tag of its own: libswscale and encoders want them so. */
+enum AVPixelFormat ta_plain_pix_fmt(enum AVPixelFormat fmt);
 /* The pixel format that `encoder` takes nearest to `source`, with `bits` a sample (0 = the source's, at most what the
  * encoder has) and, for lossy encoders, 4:2:0. AV_PIX_FMT_NONE when it has none with so many bits. */
 enum AVPixelFormat ta_encoder_pix_fmt(const char *encoder, enum AVPixelFormat source, int bits);

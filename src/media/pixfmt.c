@@ -20,8 +20,7 @@ static bool has_format(const AVCodec *codec, enum AVPixelFormat fmt)
     return false;
 }
 
-/* Full-range "J" formats are the plain ones; their range travels as a tag. */
-static enum AVPixelFormat without_j(enum AVPixelFormat fmt)
+enum AVPixelFormat ta_plain_pix_fmt(enum AVPixelFormat fmt)
 {
     switch (fmt) {
     case AV_PIX_FMT_YUVJ420P:
@@ -41,7 +40,7 @@ static enum AVPixelFormat without_j(enum AVPixelFormat fmt)
 
 static enum AVPixelFormat lossless_format(const AVCodec *codec, enum AVPixelFormat source, int bits)
 {
-    enum AVPixelFormat plain = without_j(source);
+    enum AVPixelFormat plain = ta_plain_pix_fmt(source);
     if (has_format(codec, plain) && (!bits || bits == depth_of(plain)))
         return plain;
     int loss = 0;

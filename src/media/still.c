@@ -4,29 +4,10 @@
 
 #include "media/media.h"
 
-/* libswscale wants the plain formats and is told the range. */
-static enum AVPixelFormat plain(enum AVPixelFormat f)
-{
-    switch (f) {
-    case AV_PIX_FMT_YUVJ420P:
-        return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P:
-        return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ444P:
-        return AV_PIX_FMT_YUV444P;
-    case AV_PIX_FMT_YUVJ440P:
-        return AV_PIX_FMT_YUV440P;
-    case AV_PIX_FMT_YUVJ411P:
-        return AV_PIX_FMT_YUV411P;
-    default:
-        return f;
-    }
-}
-
 static bool full_range(const AVFrame *f)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
-    return f->color_range == AVCOL_RANGE_JPEG || plain(f->format) != f->format || (d && d->flags & AV_PIX_FMT_FLAG_RGB);
+    return f->color_range == AVCOL_RANGE_JPEG || ta_plain_pix_fmt(f->format) != f->format || (d && d->flags & AV_PIX_FMT_FLAG_RGB);
 }
 
 AVFrame *ta_new_frame(enum AVPixelFormat format, int width, int height)
@@ -46,7 +27,7 @@ int ta_frame_convert(AVFrame *to, const AVFrame *from, ta_kernel kernel, ta_erro
 {
     int flags = kernel == TA_KERNEL_LANCZOS ? SWS_LANCZOS : SWS_BICUBIC;
     struct SwsContext *sws =
-        sws_getContext(from->width, from->height, plain(from->format), to->width, to->height, plain(to->format),
+        sws_getContext(from->width, from->height, ta_plain_pix_fmt(from->format), to->width, to->height, ta_plain_pix_fmt(to->format),
                        flags | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
     if (!sws)
         return ta_fail(err, TA_ERR_SOFTWARE, "the picture can't be converted from %s to %s",

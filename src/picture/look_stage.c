@@ -72,13 +72,7 @@ static int start_inner(ta_stage *st, const char *path, const ta_link *in, ta_lin
     ta_stage_free(&k->inner);
     k->inner = spec ? ta_tagged_stage(st->name, spec, &k->tags) : NULL;
     ta_free(spec);
-    if (!k->inner)
-        return ta_no_memory(err);
-    k->inner->threads = st->threads;
-    k->inner->emit = look_emit;
-    k->inner->emit_to = st;
-    k->inner->in = *in;
-    return k->inner->cls->configure(k->inner, in, out, err);
+    return ta_stage_configure_inner(st, k->inner, look_emit, in, out, err);
 }
 
 static int look_configure(ta_stage *st, const ta_link *in, ta_link *out, ta_error *err)

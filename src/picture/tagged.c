@@ -32,20 +32,11 @@ static int tagged_configure(ta_stage *st, const ta_link *in, ta_link *out, ta_er
 {
     tagged *t = st->priv;
     *out = *in;
-    if (st->spec[0] && !t->inner) {
-        t->inner = ta_stage_new(&ta_filter_stage, st->name, st->spec);
-        if (!t->inner)
-            return ta_no_memory(err);
-    }
-    if (t->inner) {
-        t->inner->threads = st->threads;
-        t->inner->emit = tagged_emit;
-        t->inner->emit_to = st;
-        t->inner->in = t->inner->out = *in;
-        int r = t->inner->cls->configure(t->inner, in, out, err);
+    if (st->spec[0]) {
+        t->inner = t->inner ? t->inner : ta_stage_new(&ta_filter_stage, st->name, st->spec);
+        int r = ta_stage_configure_inner(st, t->inner, tagged_emit, in, out, err);
         if (r < 0)
             return r;
-        t->inner->out = *out;
     }
     put_tags(&t->tags, &out->video);
     return 0;

@@ -81,19 +81,10 @@ static int timed_emit(void *to, AVFrame *frame, ta_error *err)
 static int timed_configure(ta_stage *st, const ta_link *in, ta_link *out, ta_error *err)
 {
     timed *t = st->priv;
-    if (!t->inner)
-        t->inner = ta_stage_new(&ta_filter_stage, st->name, st->spec);
-    if (!t->inner)
-        return ta_no_memory(err);
-    t->inner->threads = st->threads;
-    t->inner->emit = timed_emit;
-    t->inner->emit_to = st;
-    t->inner->in = t->inner->out = *in;
-    *out = *in;
-    int r = t->inner->cls->configure(t->inner, in, out, err);
+    t->inner = t->inner ? t->inner : ta_stage_new(&ta_filter_stage, st->name, st->spec);
+    int r = ta_stage_configure_inner(st, t->inner, timed_emit, in, out, err);
     if (r < 0)
         return r;
-    t->inner->out = *out;
     t->in_tb = in->video.time_base;
     t->out_tb = t->timing.fields ? av_mul_q(t->in_tb, (AVRational){ 1, 2 }) : t->in_tb;
     out->video.time_base = t->out_tb;
