@@ -46,6 +46,8 @@ bool ta_picture_counted(const ta_picture_counts *c, int64_t us);
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
                     const char *work_dir, ta_picture_counts *counts, ta_chain *chain, ta_buf *notes, ta_error *err);
 
+/* Puts the field order that the settings declare, if any, in the place of what was measured. */
+void ta_picture_declare_fields(const ta_settings *s, ta_picture_source *p);
 /* Puts the colour space and range that the settings declare into `v`; what they leave open stays. */
 void ta_picture_declare(const ta_settings *s, ta_video_format *v);
 

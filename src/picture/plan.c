@@ -107,6 +107,20 @@ bool ta_picture_counted(const ta_picture_counts *c, int64_t us)
     return c && ((c->from_us == 0 && c->to_us == 0) || (us >= c->from_us && us < c->to_us));
 }
 
+void ta_picture_declare_fields(const ta_settings *s, ta_picture_source *p)
+{
+    if (ta_get_is(s, TA_SET_field_order, "auto"))
+        return;
+    bool progressive = ta_get_is(s, TA_SET_field_order, "progressive");
+    p->order = progressive                               ? TA_FIELDS_PROGRESSIVE
+               : ta_get_is(s, TA_SET_field_order, "tff") ? TA_FIELDS_TFF
+                                                         : TA_FIELDS_BFF;
+    if (progressive)
+        p->scan = TA_SCAN_PROGRESSIVE;
+    else if (p->scan == TA_SCAN_PROGRESSIVE || p->scan == TA_SCAN_MIXED)
+        p->scan = TA_SCAN_INTERLACED;
+}
+
 void ta_picture_declare(const ta_settings *s, ta_video_format *v)
 {
     static const struct {
@@ -146,15 +160,11 @@ static void start(ta_plan *p)
 {
     const ta_settings *s = p->s;
     p->now = p->src->video;
-    p->scan = p->src->scan;
-    p->order = p->src->order;
+    ta_picture_source declared = *p->src;
+    ta_picture_declare_fields(s, &declared);
+    p->scan = declared.scan;
+    p->order = declared.order;
     p->rotation = ((p->src->rotation % 360) + 360) % 360;
-    if (ta_get_is(s, TA_SET_field_order, "progressive"))
-        p->scan = TA_SCAN_PROGRESSIVE;
-    else if (ta_get_is(s, TA_SET_field_order, "tff"))
-        p->order = TA_FIELDS_TFF;
-    else if (ta_get_is(s, TA_SET_field_order, "bff"))
-        p->order = TA_FIELDS_BFF;
     if (p->order != TA_FIELDS_BFF)
         p->order = TA_FIELDS_TFF;
     p->interlaced = p->scan == TA_SCAN_INTERLACED || p->scan == TA_SCAN_MIXED || p->scan == TA_SCAN_HARD_TELECINE;

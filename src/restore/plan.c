@@ -33,22 +33,6 @@ static void note_colour(ta_job *job)
         ta_job_note(job, "%s (--colour-space sets it)", text);
 }
 
-static void field_order_from_settings(ta_job *job)
-{
-    const ta_settings *s = job->settings;
-    ta_picture_source *p = &job->source;
-    if (ta_get_is(s, TA_SET_field_order, "auto"))
-        return;
-    bool progressive = ta_get_is(s, TA_SET_field_order, "progressive");
-    p->order = progressive                                 ? TA_FIELDS_PROGRESSIVE
-               : ta_get_is(s, TA_SET_field_order, "tff")   ? TA_FIELDS_TFF
-                                                           : TA_FIELDS_BFF;
-    if (progressive)
-        p->scan = TA_SCAN_PROGRESSIVE;
-    else if (p->scan == TA_SCAN_PROGRESSIVE || p->scan == TA_SCAN_MIXED)
-        p->scan = TA_SCAN_INTERLACED;
-}
-
 static int look_at_video(ta_job *job, ta_error *err)
 {
     ta_picture_source *p = &job->source;
@@ -65,7 +49,7 @@ static int look_at_video(ta_job *job, ta_error *err)
     p->order = job->scan.order;
     p->vfr = job->scan.vfr;
     memcpy(p->crop, job->scan.crop, sizeof p->crop);
-    field_order_from_settings(job);
+    ta_picture_declare_fields(job->settings, p);
     settle_rate(job);
     ta_picture_declare(job->settings, &job->source.video);
     note_colour(job);
