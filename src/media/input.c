@@ -1,5 +1,6 @@
 /* An open input: probing, continuous time, packets. */
 #include <libavutil/display.h>
+#include <libavutil/parseutils.h>
 
 #include "media/internal.h"
 
@@ -350,11 +351,39 @@ int64_t ta_input_start_us(ta_input *in)
     return start == AV_NOPTS_VALUE ? 0 : start;
 }
 
+/* When a stream ends, by its own duration or what Matroska's statistics say of it; -1 where that isn't known. */
+static int64_t stream_end_us(const AVStream *st)
+{
+    int64_t us;
+    const AVDictionaryEntry *tag = av_dict_get(st->metadata, "DURATION", NULL, 0);
+    if (st->duration > 0)
+        return av_rescale_q(st->duration + (st->start_time == AV_NOPTS_VALUE ? 0 : st->start_time), st->time_base,
+                            AV_TIME_BASE_Q);
+    return tag && av_parse_time(&us, tag->value, 1) >= 0 && us > 0 ? us : -1;
+}
+
+/* When the last picture or sound ends; -1 where a stream doesn't tell. */
+static int64_t played_end_us(const AVFormatContext *ctx)
+{
+    int64_t last = -1;
+    for (unsigned i = 0; i < ctx->nb_streams; i++) {
+        int64_t end = plays(ctx->streams[i]) ? stream_end_us(ctx->streams[i]) : 0;
+        if (end < 0)
+            return -1;
+        last = TA_MAX(last, end);
+    }
+    return last;
+}
+
 int64_t ta_input_duration_us(ta_input *in)
 {
     if (in->known)
         return ta_input_duration_us(in->known);
-    return in->ctx->duration > 0 ? in->ctx->duration : -1;
+    /* A subtitle without an end lasts for weeks in some files, and the file with it. */
+    int64_t length = in->ctx->duration, end = played_end_us(in->ctx), played = end - ta_input_start_us(in);
+    if (end > 0 && played > 0 && length > played + 10 * (int64_t)AV_TIME_BASE)
+        length = played;
+    return length > 0 ? length : -1;
 }
 
 static ta_field_order field_order_of(enum AVFieldOrder order)

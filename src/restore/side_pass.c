@@ -269,6 +269,25 @@ static int decode(side_pass *p, side_track *s, const AVPacket *pkt, ta_error *er
 
 /* ---- Copied packets ---------------------------------------------------------------------------------------------- */
 
+/* Is the packet within the range? A subtitle that is shown when the range begins or ends is cut to it, and `t` moved
+ * to the beginning. An end that isn't known stays so: libav says 2^32 - 1 ms for it. */
+static bool cut_to_range(const ta_job *job, const AVStream *st, AVPacket *pkt, int64_t *t)
+{
+    int64_t us = av_rescale_q(*t, st->time_base, AV_TIME_BASE_Q);
+    bool subtitle = st->codecpar->codec_type == AVMEDIA_TYPE_SUBTITLE;
+    int64_t length = av_rescale_q(pkt->duration, st->time_base, AV_TIME_BASE_Q);
+    if (subtitle && length >= UINT32_MAX * INT64_C(1000))
+        length = pkt->duration = 0;
+    int64_t begin = subtitle && us + length > job->start_us ? TA_MAX(us, job->start_us) : us;
+    int64_t end = subtitle ? TA_MIN(us + length, job->end_us) : us + length;
+    if (length > 0 && end - begin < length)
+        pkt->duration = av_rescale_q(end - begin, AV_TIME_BASE_Q, st->time_base);
+    int64_t shift = av_rescale_q(begin - us, AV_TIME_BASE_Q, st->time_base);
+    *t += shift;
+    pkt->dts += pkt->dts == AV_NOPTS_VALUE ? 0 : shift;
+    return begin >= job->start_us && begin < job->end_us;
+}
+
 static int copy_packet(side_pass *p, const ta_track *track, AVPacket *pkt, ta_error *err)
 {
     const ta_job *job = p->job;
@@ -280,8 +299,7 @@ static int copy_packet(side_pass *p, const ta_track *track, AVPacket *pkt, ta_er
     }
     if (t == AV_NOPTS_VALUE)
         return 0;
-    int64_t us = av_rescale_q(t, st->time_base, AV_TIME_BASE_Q);
-    if (us < job->start_us || us >= job->end_us)
+    if (!cut_to_range(job, st, pkt, &t))
         return 0;
     int r = track->text ? ta_subtitles_convert(track->text, pkt, err) : 1;
     if (r <= 0)

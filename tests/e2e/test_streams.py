@@ -186,6 +186,16 @@ class Kept(h.Case):
         for (ours, _), (theirs, _) in zip(got, want):
             self.assertNear(ours, theirs, 0.04, "time of a subtitle")
 
+    def test_subtitle_without_an_end(self):
+        """It lasts 49 days by the file's header; the job and its estimate go by picture and sound."""
+        source = make.path("endless.mkv")
+        make.ffmpeg("-i", make.mpeg_ps(Clip(count=45)), "-i", write("c.sup", pgs()), "-map", "0:v", "-map", "0:a",
+                    "-map", "1", "-c", "copy", "-c:s", "dvdsub", "-s:s", "720x480", source)
+        self.assertGreater(float(m.probe(source)["format"]["duration"]), 1e6, "the source itself")
+        run = h.restore(source, *PLAIN, *h.FAST)
+        self.assertEqual(run.stream("subtitle")["codec_name"], "dvd_subtitle")
+        self.assert_duration(run, m.video_span(source)[1] - m.video_span(source)[0])
+
     def test_cover_picture(self):
         clip = Clip(order="progressive", count=20)
         source = make.path("cover.mp4")
@@ -210,6 +220,15 @@ class Kept(h.Case):
         self.assertIn("Second", text)
         begin = [line for line in text[:text.index("Second")].splitlines() if "-->" in line][-1].split(" --> ")[0]
         self.assertNear(float(begin.replace(",", ".").split(":")[-1]), 0.4, 0.035, text)
+        # What is shown already when the cut begins stays till its end; what is shown when it ends is cut there.
+        packets = json.loads(m.run(["ffprobe", "-v", "error", "-select_streams", "s:0", "-show_packets", "-of", "json",
+                                    run.output]))["packets"]
+        spans = [(float(p["pts_time"]), float(p["duration_time"])) for p in packets]
+        self.assertIn("First", text)
+        self.assertEqual(len(spans), 2, spans)
+        for found, want in zip(spans, ((0, 0.2), (0.4, 0.3))):
+            self.assertNear(found[0], want[0], 0.035, spans)
+            self.assertNear(found[1], want[1], 0.035, spans)
         found = chapters(run.output)
         self.assertEqual([c[2] for c in found], ["Beach", "Boat"])
         self.assertNear(found[0][1], 0.2, 0.035, found)
