@@ -249,7 +249,8 @@ def main():
         lines = rows.table(results)
         document = {"when": when, "machine": machine(), "versions": versions(args.program), "pairs": args.pairs,
                     "preset": args.preset, "threads": args.threads, "rows": lines, "results": results}
-        hide = {folder: "TMP", ROOT + os.sep: ""}
+        # Paths as seen from here; the folder around the repository may have the clips.
+        hide = {folder: "TMP", ROOT + os.sep: "", os.path.dirname(ROOT) + os.sep: "../"}
         path = save(document)
         print(report.text(document, hide))
         if args.write_docs:

@@ -1,7 +1,9 @@
 """The figures as text, as a page for docs/, and as JSON."""
 import dataclasses
 import shlex
+import textwrap
 
+COLUMNS = 120
 WORD = {True: "MET", False: "MISSED", None: "info"}
 
 
@@ -73,12 +75,26 @@ brightness or contrast.
 """
 
 
+def _shell_lines(command):
+    """A command as lines that a shell joins; a word stays whole."""
+    lines = [""]
+    for word in shlex.split(command):
+        word = shlex.quote(word)
+        if lines[-1] and len(lines[-1]) + len(word) > COLUMNS - 3:
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return lines
+
+
 def _cell(text):
     return text.replace("|", "\\|")
 
 
 def write_page(path, document, hide):
-    lines = ["# Benchmarks", "", HOW, *(f"- {line}" for line in _head(document)), "",
+    head = [part for line in _head(document)
+            for part in textwrap.wrap(line, COLUMNS, initial_indent="- ", subsequent_indent="  ")]
+    lines = ["# Benchmarks", "", HOW, *head, "",
              "| figure | target | ours | rival | result | |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(map(_cell, [r.name, r.target, r.ours, r.rival, r.figure, WORD[r.met]])) + " |"
               for r in document["rows"]]
@@ -86,6 +102,6 @@ def write_page(path, document, hide):
     for task, who, commands in _commands(document, hide):
         if who == "handbrake":  # pages name flags of our program only
             continue
-        lines += [f"{task}, {who}:", "", "```", *commands, "```", ""]
+        lines += [f"{task}, {who}:", "", "```", *(part for line in commands for part in _shell_lines(line)), "```", ""]
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join(lines).rstrip("\n") + "\n")
