@@ -15,13 +15,13 @@ typedef struct ta_job ta_job;
 
 /* The state of a running job, sampled. */
 typedef struct ta_progress {
-    double fraction;      /* 0..1, of the whole job */
-    double fps;           /* source frames a second, now */
-    double speed;         /* seconds of the source a second */
-    double eta_seconds;   /* -1 = not known yet */
+    double fraction;    /* 0..1, of the whole job */
+    double fps;         /* source frames a second, now */
+    double speed;       /* seconds of the source a second */
+    double eta_seconds; /* -1 = not known yet */
     int64_t frames_in, frames_out;
-    const char *stage;    /* "restoring", "verifying"; static storage */
-    const char *stages;   /* "decode 12 % · bwdif 40 % · encode 95 %": share of time each thread is busy */
+    const char *stage;  /* "restoring", "verifying"; static storage */
+    const char *stages; /* "decode 12 % · bwdif 40 % · encode 95 %": share of time each thread is busy */
 } ta_progress;
 
 /* Called from one thread of the library, at most twice a second and once at the end. Must return soon. */

@@ -1,5 +1,5 @@
-/* SHA-256 by OpenSSL, which has the instructions for it. Its plain functions are used: the newer interface loads a provider
- * and its configuration first, 3 MB for one hash. */
+/* SHA-256 by OpenSSL, which has the instructions for it. Its plain functions are used: the newer interface loads a
+ * provider and its configuration first, 3 MB for one hash. */
 #define OPENSSL_API_COMPAT 0x10100000L
 #include <errno.h>
 #include <fcntl.h>

@@ -25,7 +25,9 @@ static atomic_int errors;
 static ta_log_level our_level(int level)
 {
     /* Most warnings of libav are noise to a user, and its info (encoder statistics, stream dumps) is detail. */
-    return level <= AV_LOG_ERROR ? atomic_load(&errors) < SHOWN_ERRORS ? TA_LOG_ERROR : TA_LOG_VERBOSE : level <= AV_LOG_WARNING ? TA_LOG_VERBOSE : TA_LOG_DEBUG;
+    return level <= AV_LOG_ERROR     ? atomic_load(&errors) < SHOWN_ERRORS ? TA_LOG_ERROR : TA_LOG_VERBOSE
+           : level <= AV_LOG_WARNING ? TA_LOG_VERBOSE
+                                     : TA_LOG_DEBUG;
 }
 
 static const char *speaker(void *object)

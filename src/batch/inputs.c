@@ -12,9 +12,9 @@
 
 /* Extensions under which video is kept, from tapes, discs, cameras and the early web. */
 static const char *const video_extensions[] = {
-    "3g2", "3gp", "asf", "avi", "dif",  "divx", "dv",   "dvr-ms", "f4v", "flv", "m1v", "m2t", "m2ts", "m2v", "m4v",
-    "mjpeg", "mjpg", "mk3d", "mkv", "mod", "mov", "mp4", "mpe", "mpeg", "mpg", "mpv", "mts", "mxf", "nut", "ogm",
-    "ogv", "qt", "rm", "rmvb", "tod", "ts", "vob", "vro", "webm", "wmv", "wtv", "y4m",
+    "3g2", "3gp",   "asf",  "avi",  "dif", "divx", "dv",  "dvr-ms", "f4v", "flv",  "m1v",  "m2t", "m2ts", "m2v",
+    "m4v", "mjpeg", "mjpg", "mk3d", "mkv", "mod",  "mov", "mp4",    "mpe", "mpeg", "mpg",  "mpv", "mts",  "mxf",
+    "nut", "ogm",   "ogv",  "qt",   "rm",  "rmvb", "tod", "ts",     "vob", "vro",  "webm", "wmv", "wtv",  "y4m",
 };
 
 enum { DEEPEST = 64 };
@@ -238,7 +238,7 @@ static int take_folder(ta_batch *b, const char *path, const char *below, const t
     if (!b->o.recursive || ta_same_file(path, b->o.output))
         return 0;
     char *deeper = below[0] ? ta_path_join(below, ta_path_base(path)) : ta_strdup(ta_path_base(path));
-    int r = !deeper                        ? ta_no_memory(err)
+    int r = !deeper                         ? ta_no_memory(err)
             : access(path, R_OK | X_OK) < 0 ? add_item(b, path, below, err) /* fails, and is reported */
                                             : walk(b, path, deeper, up, err);
     ta_free(deeper);
@@ -345,8 +345,9 @@ static int fail_nothing(const ta_batch *b, ta_error *err)
         return ta_hint(err, "`terminalai restore` takes an output as an input, too");
     }
     ta_fail(err, TA_ERR_NOINPUT, "no video files were found");
-    return ta_hint(err, b->o.pattern ? "--pattern '%s' matches nothing; --recursive looks into folders below"
-                                     : "--recursive looks into folders below, --pattern '*.xyz' takes other names",
+    return ta_hint(err,
+                   b->o.pattern ? "--pattern '%s' matches nothing; --recursive looks into folders below"
+                                : "--recursive looks into folders below, --pattern '*.xyz' takes other names",
                    b->o.pattern);
 }
 

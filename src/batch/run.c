@@ -162,7 +162,7 @@ static int look_first(worker *w, ta_batch_item *item, char **remark, ta_error *e
     } else if (r >= 0 && there != TA_OUTPUT_NONE && !overwrite && item->output) {
         ta_fail(err, TA_ERR_CANTCREATE, "the output %s", *remark);
         r = ta_hint(err, done ? "--skip-existing takes it as done, --overwrite replaces it"
-                                                    : "name another output folder, or allow it with --overwrite");
+                              : "name another output folder, or allow it with --overwrite");
     }
     ta_free(path);
     if (r <= 0)

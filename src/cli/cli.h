@@ -16,9 +16,9 @@ typedef struct ta_verb {
     const char *more; /* help text of the verb's own flags, lines that end with \n; NULL for none */
 } ta_verb;
 
-extern const ta_verb ta_verb_restore, ta_verb_batch, ta_verb_verify, ta_verb_settings, ta_verb_presets,
-    ta_verb_doctor, ta_verb_sample, ta_verb_completion, ta_verb_metrics, ta_verb_compare, ta_verb_help,
-    ta_verb_version, ta_verb_plan, ta_verb_run_segment, ta_verb_finish, ta_verb_status;
+extern const ta_verb ta_verb_restore, ta_verb_batch, ta_verb_verify, ta_verb_settings, ta_verb_presets, ta_verb_doctor,
+    ta_verb_sample, ta_verb_completion, ta_verb_metrics, ta_verb_compare, ta_verb_help, ta_verb_version, ta_verb_plan,
+    ta_verb_run_segment, ta_verb_finish, ta_verb_status;
 /* All verbs, in the order of `help`; ends with NULL. */
 extern const ta_verb *const ta_verbs[];
 /* The verb of this name, or NULL. */
@@ -39,8 +39,8 @@ int ta_cli_parse(int argc, char **argv, ta_settings *s, const char *const *own, 
  * up the log as they say and logs their warnings. Free *s with ta_settings_free. */
 int ta_cli_settings(int argc, char **argv, const char *const *own, const char **own_value, int *words, ta_settings **s,
                     ta_error *err);
-/* The last steps of that for a verb that restores, once it has read its command line: preset, checks, log, warnings, and
- * `preview` as a start and an end. `input` is where its hardest moment is looked for; with NULL that is refused. */
+/* The last steps of that for a verb that restores, once it has read its command line: preset, checks, log, warnings,
+ * and `preview` as a start and an end. `input` is where its hardest moment is looked for; with NULL that is refused. */
 int ta_cli_prepare(ta_settings *s, const char *input, ta_error *err);
 /* How progress is to be shown, by the setting and what stderr is. */
 typedef enum ta_cli_progress { TA_CLI_PROGRESS_NONE, TA_CLI_PROGRESS_LINE, TA_CLI_PROGRESS_JSON } ta_cli_progress;

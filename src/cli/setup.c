@@ -79,8 +79,8 @@ ta_cli_progress ta_cli_progress_of(const ta_settings *s)
 {
     if (ta_get_is(s, TA_SET_progress, "json"))
         return TA_CLI_PROGRESS_JSON;
-    bool line = ta_get_is(s, TA_SET_progress, "line") ||
-                (ta_get_is(s, TA_SET_progress, "auto") && isatty(STDERR_FILENO));
+    bool line =
+        ta_get_is(s, TA_SET_progress, "line") || (ta_get_is(s, TA_SET_progress, "auto") && isatty(STDERR_FILENO));
     return line ? TA_CLI_PROGRESS_LINE : TA_CLI_PROGRESS_NONE;
 }
 

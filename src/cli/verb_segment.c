@@ -34,8 +34,9 @@ static int find_number(char **argv, int words, int *number, ta_error *err)
             return parse_number(variables[i], text, number, err);
     }
     ta_fail(err, TA_ERR_USAGE, "run-segment needs the number of a segment");
-    return ta_hint(err, "terminalai run-segment FOLDER 0, or set TAI_INDEX (or SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, "
-                        "CUE_IFRAME, AWS_BATCH_JOB_ARRAY_INDEX)");
+    return ta_hint(err,
+                   "terminalai run-segment FOLDER 0, or set TAI_INDEX (or SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, "
+                   "CUE_IFRAME, AWS_BATCH_JOB_ARRAY_INDEX)");
 }
 
 static int make(const ta_settings *s, const char *folder, int number, ta_error *err)
@@ -47,8 +48,8 @@ static int make(const ta_settings *s, const char *folder, int number, ta_error *
     if (r >= 0)
         r = ta_job_run_segment(job, number, err);
     if (r >= 0)
-        printf("%s: %s %d of %d is done\n", folder, number == ta_job_segment_count(job) ? "the sound," : "segment", number,
-               ta_job_segment_count(job));
+        printf("%s: %s %d of %d is done\n", folder, number == ta_job_segment_count(job) ? "the sound," : "segment",
+               number, ta_job_segment_count(job));
     ta_job_free(&job);
     return r;
 }

@@ -15,9 +15,9 @@ struct ta_encoder {
     AVCodecContext *ctx;     /* what is known of the stream; the encoder itself unless there are several */
     ta_frame_coders *frames; /* several contexts, which `ctx` is one of; NULL = one */
     AVRational in_base, out_base;
-    bool constant;     /* whole frames from the anchor */
-    int64_t anchor;    /* pts of the first frame, in in_base */
-    int64_t last;      /* last pts sent, in the encoder's time base */
+    bool constant;  /* whole frames from the anchor */
+    int64_t anchor; /* pts of the first frame, in in_base */
+    int64_t last;   /* last pts sent, in the encoder's time base */
     ta_sei_list sei;
     bool draining, ended;
     /* Where times vary: how long each frame is shown. Encoders forget it, and without it the last one has no end. */
@@ -92,8 +92,8 @@ static void set_picture(AVCodecContext *c, const AVFrame *f)
         c->flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
 }
 
-/* The archive's FFV1: version 3, slices with checksums, every frame a key frame. The slices are part of the job, so that
- * the bytes are the same on every machine. */
+/* The archive's FFV1: version 3, slices with checksums, every frame a key frame. The slices are part of the job, so
+ * that the bytes are the same on every machine. */
 static void set_ffv1(AVCodecContext *c, AVDictionary **o)
 {
     c->level = 3;
@@ -203,9 +203,9 @@ static int set_video(AVCodecContext *c, const ta_video_encoding *v, const AVFram
 }
 
 /* How many FFV1 contexts encode side by side, each a frame: 1 unless every frame is a key frame, where FFV1 starts anew
- * (RFC 9043, 4.4) and carries nothing over. Each holds libav's buffer for the largest packet that there could be (37 * 4
- * bytes a pixel and a sixteenth more), so large pictures share the memory by slices instead, as do those for which slices
- * keep more CPUs busy. More contexts than CPUs only cost memory: measured, the third on two is no faster. */
+ * (RFC 9043, 4.4) and carries nothing over. Each holds libav's buffer for the largest packet that there could be (37 *
+ * 4 bytes a pixel and a sixteenth more), so large pictures share the memory by slices instead, as do those for which
+ * slices keep more CPUs busy. More contexts than CPUs only cost memory: measured, the third on two is no faster. */
 static int frames_at_once(const AVCodecContext *c)
 {
     int64_t one = (int64_t)c->width * c->height * 37 * 4 * 17 / 16;
@@ -269,8 +269,8 @@ int ta_encoder_open_video(ta_encoder **out, const ta_video_encoding *v, const AV
     e->in_base = v->time_base;
     e->anchor = v->anchored ? v->anchor : first->pts;
     /* Fine enough for the anchor and exact for whole frames: 1/60000 for 60000/1001. */
-    e->out_base = e->constant ? (AVRational){ 1, v->frame_rate.num * (v->frame_rate.num < 1000 ? 1000 : 1) }
-                              : v->time_base;
+    e->out_base =
+        e->constant ? (AVRational){ 1, v->frame_rate.num * (v->frame_rate.num < 1000 ? 1000 : 1) } : v->time_base;
     r = open_video(e, v, first, err);
     if (r < 0)
         ta_encoder_close(&e);

@@ -62,7 +62,7 @@ AVRational ta_true_sar(int width, int height, AVRational sar, bool sd_704);
 typedef struct ta_input ta_input;
 
 typedef struct ta_input_stats {
-    uint64_t bytes;        /* bytes read from storage */
+    uint64_t bytes; /* bytes read from storage */
     uint64_t packets, discontinuities, corrupt;
 } ta_input_stats;
 
@@ -80,8 +80,8 @@ typedef enum ta_open_how {
     TA_OPEN_MAPPED = 2  /* read through memory maps: for a file of our own that was just written and is still in memory;
                          * an I/O error there ends the process, so never for a source */
 } ta_open_how;
-/* Opens the same input once more beside `known` (NULL: a first opening): what is known of the streams, the start and the
- * duration is taken over, so little is probed again. `known` must outlive it. `how` is a sum of ta_open_how. */
+/* Opens the same input once more beside `known` (NULL: a first opening): what is known of the streams, the start and
+ * the duration is taken over, so little is probed again. `known` must outlive it. `how` is a sum of ta_open_how. */
 int ta_input_open_as(ta_input **in, const char *path, unsigned how, ta_input *known, ta_cancel *cancel, ta_error *err);
 void ta_input_close(ta_input **in);
 AVFormatContext *ta_input_context(ta_input *in);
@@ -107,8 +107,8 @@ int ta_input_sha256(ta_input *in, char hex[65], ta_error *err);
 /* ---- Index ----------------------------------------------------------------------------------------------------- */
 
 /* What one full reading of an input found: every packet of sound, picture and subtitles in file order, the pictures in
- * the order in which they are shown, and where decoding must start for each. It lives in a file (40 bytes a packet, 16 a
- * picture) that is mapped read-only, so that memory does not grow with the length. Once built or opened it never
+ * the order in which they are shown, and where decoding must start for each. It lives in a file (40 bytes a packet, 16
+ * a picture) that is mapped read-only, so that memory does not grow with the length. Once built or opened it never
  * changes: all functions that take a const ta_index are thread safe.
  *
  * A "packet" is the number of a packet of the video stream in file order (= decoding order), from 0. A "frame" is the
@@ -120,8 +120,8 @@ typedef struct ta_index ta_index;
 typedef struct ta_index_packet {
     int64_t pts, dts, pos;
     uint32_t size;
-    int32_t duration; /* in the stream's time base; fields that are shown once more are in it */
-    uint32_t check;   /* a hash of the bytes */
+    int32_t duration;      /* in the stream's time base; fields that are shown once more are in it */
+    uint32_t check;        /* a hash of the bytes */
     uint8_t stream, flags; /* AV_PKT_FLAG_* */
     uint8_t picture;       /* TA_PICTURE_*; 0 = not known, or no picture */
     int8_t repeat;         /* the parser's repeat_pict: fields shown once more, where it knows; else 0 */
@@ -172,10 +172,11 @@ int64_t ta_index_epochs(const ta_index *ix);
 /* Pictures that the file holds, by rising time. A decoder may show fewer: leading pictures at the very start of a
  * recording have no reference, broken ones are dropped. So frames are to be cut by their times, not by counting.
  *
- * Without a pts a picture gets the time that linear decoding shows: what does not wait for others (B, or a codec without
- * reordering) has its dts; else it leaves the decoder when a later packet comes in, and has that one's dts; without a
- * dts its time is its predecessor's plus that one's duration. A picture whose time does not rise is left out. Where no
- * packet of the stream has a time at all (raw H.264), ta_input_go_to gives dts by which a decoder shows these times. */
+ * Without a pts a picture gets the time that linear decoding shows: what does not wait for others (B, or a codec
+ * without reordering) has its dts; else it leaves the decoder when a later packet comes in, and has that one's dts;
+ * without a dts its time is its predecessor's plus that one's duration. A picture whose time does not rise is left out.
+ * Where no packet of the stream has a time at all (raw H.264), ta_input_go_to gives dts by which a decoder shows these
+ * times. */
 int64_t ta_index_frames(const ta_index *ix);
 int64_t ta_index_frame_pts(const ta_index *ix, int64_t frame);
 int64_t ta_index_frame_packet(const ta_index *ix, int64_t frame);
@@ -188,11 +189,11 @@ int64_t ta_index_key_before(const ta_index *ix, int64_t frame, int count);
 /* Bytes of the packets of the frames [first, end): how much work they are, roughly. */
 int64_t ta_index_bytes(const ta_index *ix, int64_t first, int64_t end);
 
-/* Goes to a packet of the index's video stream: from here on ta_input_read returns the packets of this stream alone, from
- * `packet` on, with the times, flags and duration of the linear reading. Each is compared with the index by size and
- * hash; one that differs is TA_ERR_DATA (the source changed, or can't be read twice alike) and is never returned. Uses
- * the container's index or positions, more than once where it lands late; at worst the file is read from its front.
- * `ix` must outlive the input. May be called again. */
+/* Goes to a packet of the index's video stream: from here on ta_input_read returns the packets of this stream alone,
+ * from `packet` on, with the times, flags and duration of the linear reading. Each is compared with the index by size
+ * and hash; one that differs is TA_ERR_DATA (the source changed, or can't be read twice alike) and is never returned.
+ * Uses the container's index or positions, more than once where it lands late; at worst the file is read from its
+ * front. `ix` must outlive the input. May be called again. */
 int ta_input_go_to(ta_input *in, const ta_index *ix, int64_t packet, ta_error *err);
 /* ta_input_open_as and ta_input_go_to in one. */
 int ta_input_open_at(ta_input **in, const char *path, ta_input *known, const ta_index *ix, int64_t packet,
@@ -202,7 +203,8 @@ int ta_input_open_at(ta_input **in, const char *path, ta_input *known, const ta_
 int ta_index_check(const ta_index *ix, const char *path, ta_input *known, const int64_t *packets, int count,
                    ta_cancel *cancel, ta_error *err);
 /* Tells a source from another one without reading all of it: of all files that `path` stands for, the bytes together,
- * the latest change, and the SHA-256 of the first and the last MiB of each. TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_IO. */
+ * the latest change, and the SHA-256 of the first and the last MiB of each. TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_IO.
+ */
 typedef struct ta_source_identity {
     int64_t bytes, mtime_ns;
     char ends_sha256[65];
@@ -238,8 +240,8 @@ void ta_frames_close(ta_frames **f);
 ta_input *ta_frames_input(ta_frames *f);
 /* What the file declares, colour guessed where untagged. */
 const ta_video_format *ta_frames_format(const ta_frames *f);
-/* 1 and the next frame, 0 at the end. Its pts is in the stream's time base; aspect and colour tags are filled in from the
- * container, or guessed. TA_ERR_CANCELLED. */
+/* 1 and the next frame, 0 at the end. Its pts is in the stream's time base; aspect and colour tags are filled in from
+ * the container, or guessed. TA_ERR_CANCELLED. */
 int ta_frames_next(ta_frames *f, AVFrame *frame, ta_error *err);
 /* Neither the file nor a frame so far names a matrix: the frames carry a guess. */
 bool ta_frames_untagged(const ta_frames *f);
@@ -271,10 +273,10 @@ int ta_png_write(const AVFrame *rgb, const char *path, bool overwrite, ta_error 
 typedef struct ta_encoder ta_encoder;
 
 typedef struct ta_video_encoding {
-    const char *encoder;  /* libav's name */
-    const char *preset;   /* the encoder's own word; NULL = its default */
-    const char *options;  /* "name=value:name=value"; NULL = none */
-    int crf;              /* -1 = not used */
+    const char *encoder; /* libav's name */
+    const char *preset;  /* the encoder's own word; NULL = its default */
+    const char *options; /* "name=value:name=value"; NULL = none */
+    int crf;             /* -1 = not used */
     int threads;
     AVRational frame_rate; /* constant rate, or 0/1: variable */
     AVRational usual_rate; /* of a variable one: what the encoder's rate control reckons with */
@@ -302,7 +304,8 @@ AVRational ta_encoder_time_base(const ta_encoder *e);
 AVCodecContext *ta_encoder_context(ta_encoder *e);
 /* True when this build of libav has the encoder. */
 bool ta_encoder_exists(const char *encoder);
-/* Full-range "J" formats are the plain ones, and the range is a tag of its own: libswscale and encoders want them so. */
+/* Full-range "J" formats are the plain ones, and the range is a tag of its own: libswscale and encoders want them so.
+ */
 enum AVPixelFormat ta_plain_pix_fmt(enum AVPixelFormat fmt);
 /* The pixel format that `encoder` takes nearest to `source`, with `bits` a sample (0 = the source's, at most what the
  * encoder has) and, for lossy encoders, 4:2:0. AV_PIX_FMT_NONE when it has none with so many bits. */

@@ -7,7 +7,8 @@
 static bool full_range(const AVFrame *f)
 {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
-    return f->color_range == AVCOL_RANGE_JPEG || ta_plain_pix_fmt(f->format) != f->format || (d && d->flags & AV_PIX_FMT_FLAG_RGB);
+    return f->color_range == AVCOL_RANGE_JPEG || ta_plain_pix_fmt(f->format) != f->format ||
+           (d && d->flags & AV_PIX_FMT_FLAG_RGB);
 }
 
 AVFrame *ta_new_frame(enum AVPixelFormat format, int width, int height)
@@ -26,9 +27,9 @@ AVFrame *ta_new_frame(enum AVPixelFormat format, int width, int height)
 int ta_frame_convert(AVFrame *to, const AVFrame *from, ta_kernel kernel, ta_error *err)
 {
     int flags = kernel == TA_KERNEL_LANCZOS ? SWS_LANCZOS : SWS_BICUBIC;
-    struct SwsContext *sws =
-        sws_getContext(from->width, from->height, ta_plain_pix_fmt(from->format), to->width, to->height, ta_plain_pix_fmt(to->format),
-                       flags | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
+    struct SwsContext *sws = sws_getContext(
+        from->width, from->height, ta_plain_pix_fmt(from->format), to->width, to->height, ta_plain_pix_fmt(to->format),
+        flags | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
     if (!sws)
         return ta_fail(err, TA_ERR_SOFTWARE, "the picture can't be converted from %s to %s",
                        av_get_pix_fmt_name(from->format), av_get_pix_fmt_name(to->format));

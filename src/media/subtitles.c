@@ -1,5 +1,5 @@
-/* Text subtitles from one codec to another, packet by packet; times stay as they are. Through libav's common form, which is
- * ASS (Advanced SubStation Alpha). */
+/* Text subtitles from one codec to another, packet by packet; times stay as they are. Through libav's common form,
+ * which is ASS (Advanced SubStation Alpha). */
 #include "media/media.h"
 
 enum { MAX_TEXT = 64 * 1024 };

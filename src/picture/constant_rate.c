@@ -233,7 +233,8 @@ int64_t ta_picture_bound(const ta_chain *chain, const ta_link *in, const ta_link
         return av_rescale_q_rnd(pts, tb, out_tb, AV_ROUND_DOWN);
     double at = (double)(pts - origin) * av_q2d(tb) * av_q2d(rate);
     int64_t half = 2 * llrint(at) - 1; /* half frames: between the places */
-    return av_rescale_q(origin, tb, out_tb) + av_rescale_q(half, av_inv_q(av_mul_q(rate, (AVRational){ 2, 1 })), out_tb);
+    return av_rescale_q(origin, tb, out_tb) +
+           av_rescale_q(half, av_inv_q(av_mul_q(rate, (AVRational){ 2, 1 })), out_tb);
 }
 
 void ta_picture_reach(const ta_chain *chain, const ta_link *in, int *behind, int *ahead, int *phase)

@@ -57,8 +57,9 @@ static int read_numbers(const denoiser *d, const char *text, double v[8])
     return -1;
 }
 
-/* hqdn3d is recursive: what it remembers of a frame fades, the slower the stronger. Measured on a noisy 480i tape, against
- * a run from the start: 15 frames behind leave 85 dB at 6 (standard), 60 leave nothing at any strength up to 15. */
+/* hqdn3d is recursive: what it remembers of a frame fades, the slower the stronger. Measured on a noisy 480i tape,
+ * against a run from the start: 15 frames behind leave 85 dB at 6 (standard), 60 leave nothing at any strength up
+ * to 15. */
 static int memory_of(const denoiser *d, const double *v, int n, int *ahead)
 {
     *ahead = 0;

@@ -77,8 +77,8 @@ void ta_picture_cut(ta_chain *chain, const ta_grid_cuts *cuts);
  * encoder, 0/1 where times vary. */
 int64_t ta_picture_bound(const ta_chain *chain, const ta_link *in, const ta_link *out, AVRational rate, int64_t origin,
                          int64_t pts);
-/* What the chain's stages together need around a stretch of the source: frames before it, behind it, and the multiple of
- * frames at which it may be cut. */
+/* What the chain's stages together need around a stretch of the source: frames before it, behind it, and the multiple
+ * of frames at which it may be cut. */
 void ta_picture_reach(const ta_chain *chain, const ta_link *in, int *behind, int *ahead, int *phase);
 
 /* Captions: moves CEA-608/708 packets (and AFD, time code) to output frames so that each appears exactly once, also

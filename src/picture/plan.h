@@ -103,8 +103,8 @@ typedef struct ta_timing {
 } ta_timing;
 ta_stage *ta_timed_stage(const char *name, const char *spec, const ta_timing *timing);
 
-/* A filter with a window of `size` frames, which stands at the end of its text ("atadenoise=0a=0.02:s="), also for clips
- * that are shorter than half of that. */
+/* A filter with a window of `size` frames, which stands at the end of its text ("atadenoise=0a=0.02:s="), also for
+ * clips that are shorter than half of that. */
 ta_stage *ta_window_stage(const char *name, const char *filter, int size);
 
 /* Counters of a constant-rate stage; NULL for none. */

@@ -42,8 +42,7 @@ static void matrix_first(ta_video_format *v, const ta_video_format *to, ta_buf *
     snprintf(filter, sizeof filter,
              "colorspace=ispace=%s:iprimaries=smpte170m:itrc=smpte170m:irange=%s:space=bt709:primaries=smpte170m:"
              "trc=smpte170m:range=%s",
-             v->matrix == AVCOL_SPC_BT470BG ? "bt470bg" : "smpte170m", range_name(v->range),
-             range_name(to->range));
+             v->matrix == AVCOL_SPC_BT470BG ? "bt470bg" : "smpte170m", range_name(v->range), range_name(to->range));
     if (ta_filter_input(filter, v->pix_fmt) != v->pix_fmt)
         return;
     ta_buf_addf(b, "%s,", filter);

@@ -52,7 +52,8 @@ static int check_split(const ta_settings *s, ta_error *err)
     if (split && *ta_get_text(s, TA_SET_preview))
         return refuse(err, "leave out --split, or --preview", "preview restores one piece and does not go with split");
     if (!split && number)
-        return refuse(err, "leave {number} out, or add --split", "output-template: {number} counts the parts of a split");
+        return refuse(err, "leave {number} out, or add --split",
+                      "output-template: {number} counts the parts of a split");
     return 0;
 }
 
@@ -298,9 +299,9 @@ static int note_useless(const ta_settings *s, ta_buf *notes, ta_error *err)
 int ta_settings_check(ta_settings *s, ta_buf *notes, ta_error *err)
 {
     static int (*const checks[])(const ta_settings *,
-                                 ta_error *) = { check_times,     check_split,  check_rates,  check_denoise,
-                                                 check_bits,      check_crf,    check_encoder_preset,
-                                                 check_container, check_layout, check_limiter };
+                                 ta_error *) = { check_times,  check_split,  check_rates,          check_denoise,
+                                                 check_bits,   check_crf,    check_encoder_preset, check_container,
+                                                 check_layout, check_limiter };
     int r = 0;
     for (size_t i = 0; r == 0 && i < TA_COUNT(checks); i++)
         r = checks[i](s, err);

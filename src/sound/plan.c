@@ -44,8 +44,9 @@ int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *c
     static int (*const parts[])(ta_sound_build *) = { ta_sound_names,  ta_sound_channel_fix, ta_sound_enhance,
                                                       ta_sound_layout, ta_sound_drift,       ta_sound_rate,
                                                       add_format };
-    ta_sound_build b = { .s = s, .codec = codec, .now = *in, .chain = chain, .notes = notes, .err = err,
-                         .drift = { 1, 1 }, .phase = 1 };
+    ta_sound_build b = {
+        .s = s, .codec = codec, .now = *in, .chain = chain, .notes = notes, .err = err, .drift = { 1, 1 }, .phase = 1
+    };
     *target = (ta_sound_target){ .format = *in, .drift = { 1, 1 }, .phase = 1 };
     if (ta_streq(codec, "copy"))
         return 0;

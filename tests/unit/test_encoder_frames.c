@@ -30,8 +30,13 @@ static AVFrame *picture(int n)
 
 static ta_encoder *open_encoder(int threads, const char *options)
 {
-    ta_video_encoding v = { .encoder = "ffv1", .options = options, .crf = -1, .threads = threads, .frame_rate = rate,
-                            .time_base = { 1, 25 }, .global_header = true };
+    ta_video_encoding v = { .encoder = "ffv1",
+                            .options = options,
+                            .crf = -1,
+                            .threads = threads,
+                            .frame_rate = rate,
+                            .time_base = { 1, 25 },
+                            .global_header = true };
     ta_encoder *e = NULL;
     ta_error err = { 0 };
     AVFrame *f = picture(0);
@@ -207,7 +212,11 @@ static void longer_groups_stay_whole(void **state)
 
 static void bad_option_values_are_refused(void **state)
 {
-    ta_video_encoding v = { .encoder = "ffv1", .options = "coder=nonsense", .crf = -1, .threads = 2, .frame_rate = rate,
+    ta_video_encoding v = { .encoder = "ffv1",
+                            .options = "coder=nonsense",
+                            .crf = -1,
+                            .threads = 2,
+                            .frame_rate = rate,
                             .time_base = { 1, 25 } };
     ta_encoder *e = NULL;
     ta_error err = { 0 };
@@ -308,10 +317,14 @@ static void out_of_memory_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bytes_whatever_the_threads), cmocka_unit_test(any_number_of_contexts),
-        cmocka_unit_test(headers_must_agree),              cmocka_unit_test(longer_groups_stay_whole),
-        cmocka_unit_test(bad_option_values_are_refused),   cmocka_unit_test(frames_in_flight_are_bounded),
-        cmocka_unit_test(errors_travel),                   cmocka_unit_test(close_in_mid_flight),
+        cmocka_unit_test(same_bytes_whatever_the_threads),
+        cmocka_unit_test(any_number_of_contexts),
+        cmocka_unit_test(headers_must_agree),
+        cmocka_unit_test(longer_groups_stay_whole),
+        cmocka_unit_test(bad_option_values_are_refused),
+        cmocka_unit_test(frames_in_flight_are_bounded),
+        cmocka_unit_test(errors_travel),
+        cmocka_unit_test(close_in_mid_flight),
         cmocka_unit_test(out_of_memory_leaves_nothing),
     };
     av_log_set_level(AV_LOG_QUIET);
