@@ -13,7 +13,7 @@ ALL = "\n".join(f"installed {line.split()[1]} {line.split()[2]}"
 
 
 class Setup(unittest.TestCase):
-    def run_setup(self, *words, installed=ALL, user=0, apt="exit 100", dpkg=True):
+    def run_setup(self, *words, installed=ALL, user=0, apt="exit 100", dpkg=True, engines="true"):
         """Runs the script with stand-ins for dpkg-query, id and apt-get; returns status, output, apt's calls."""
         with tempfile.TemporaryDirectory() as fake:
             calls = os.path.join(fake, "calls")
@@ -33,7 +33,8 @@ class Setup(unittest.TestCase):
                     os.symlink(subprocess.check_output(["which", name], text=True).strip(), os.path.join(fake, name))
                 path = fake
             done = subprocess.run([SETUP, *words], capture_output=True, text=True, check=False,
-                                  env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL)
+                                  env={**os.environ, "PATH": path, "TERMINALAI_SETUP_ENGINES": engines},
+                                  stdin=subprocess.DEVNULL)
             asked = ""
             if os.path.exists(calls):
                 with open(calls, encoding="utf-8") as file:
@@ -44,7 +45,7 @@ class Setup(unittest.TestCase):
         return "\n".join(line for line in ALL.splitlines() if line.split()[1] not in names)
 
     def test_all_there_asks_nothing(self):
-        for group in ("build", "demo", "test", "bench", "deb", "dev"):
+        for group in ("build", "demo", "test", "neural", "bench", "deb", "dev"):
             self.assertEqual((0, "", ""), self.run_setup(group, user=1000))
 
     def test_not_root(self):
@@ -78,6 +79,20 @@ class Setup(unittest.TestCase):
         status, said, _ = self.run_setup("build", dpkg=False)
         self.assertEqual(69, status)
         self.assertIn("not a Debian system", said)
+
+    def test_engines(self):
+        with tempfile.TemporaryDirectory() as folder:
+            engines = os.path.join(folder, "engines")
+            with open(engines, "w", encoding="ascii") as file:
+                file.write('#!/bin/sh\necho "engines: $*"\nexit 69\n')
+            os.chmod(engines, 0o755)
+            for group in ("test", "neural", "dev"):
+                status, said, _ = self.run_setup(group, engines=engines)
+                self.assertEqual(69, status)
+                self.assertRegex(said, "engines: \n.*OpenVINO could not be fetched")
+            self.assertEqual((69, "engines: --check\n", ""), self.run_setup("test", "--check", engines=engines))
+            for group in ("build", "demo", "bench", "deb"):
+                self.assertEqual((0, "", ""), self.run_setup(group, engines=engines))
 
     def test_wrong_words(self):
         self.assertEqual(64, self.run_setup("everything")[0])

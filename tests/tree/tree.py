@@ -3,7 +3,7 @@ import os
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILT = ("out", ".git", ".venv", "__pycache__")
+BUILT = ("out", "deps", ".git", ".venv", "__pycache__")
 
 
 def files():
