@@ -69,8 +69,9 @@ bench-check:
 #: make faults       kills, full disks, failing allocations: everything ends as the manual says
 faults:
 	@scripts/setup test
-	@$(MAKE) --no-print-directory all
-	@$(PYTHON) tests/faults/run.py
+	@scripts/configure $(BUILD) -Dtests=enabled
+	@$(NINJA) -C $(BUILD)
+	@TERMINALAI=$(CURDIR)/$(BUILD)/terminalai $(PYTHON) tests/faults/run.py
 
 #: make test-asan    the tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan
 test-asan:

@@ -32,8 +32,13 @@ void ta_publish_abort(ta_publish **p);
 /* Unlinks the temporary files of all open publishes. Async-signal-safe; for the last moment before _exit. */
 void ta_publish_unlink_all(void);
 
+/* fsync of the folder that holds `path`: from then on its name is on the disk. */
+int ta_sync_folder_of(const char *path, ta_error *err);
+
 /* Writes a small file by the same rules. */
 int ta_write_file(const char *path, const void *data, size_t size, bool overwrite, ta_error *err);
+/* The same under a temporary path of the caller's choice, NULL for any. */
+int ta_write_file_as(const char *path, const char *temp, const void *data, size_t size, bool overwrite, ta_error *err);
 /* Reads a whole file of at most `max` bytes; the result is terminated by a NUL that `size` does not count.
  * TA_ERR_NOINPUT, TA_ERR_NOPERM, TA_ERR_DATA (too large), TA_ERR_IO. */
 int ta_read_file(const char *path, size_t max, char **data, size_t *size, ta_error *err);

@@ -93,6 +93,12 @@ static int take_lock(const char *path, const char *lock_path, ta_lock **lock, in
     *why = 0;
     if (mkdir(path, 0777) && errno != EEXIST)
         return ta_fail_errno(err, errno, true, "can't create the job folder", path);
+    /* Without its name on the disk all that is synced in it is lost with it. */
+    int ret = ta_sync_folder_of(path, err);
+    if (ret) {
+        rmdir(path);
+        return ret;
+    }
     if (!lstat(path, &st) && !S_ISDIR(st.st_mode))
         return ta_fail(err, TA_ERR_CANTCREATE, "'%s' is in the way: it should be a folder", path);
     return ta_lock_try(lock, lock_path, why, err);
@@ -223,20 +229,27 @@ void ta_job_folder_stay(ta_job_folder *f)
     ta_free(path);
 }
 
-/* Removes all but the lock file. NULL when the folder can't be read. */
-static DIR *empty_folder(const char *path)
+static bool is_one_of(const char *const *names, const char *name)
+{
+    while (names && *names && strcmp(*names, name) != 0)
+        names++;
+    return names && *names;
+}
+
+/* Removes all but the lock file and these. NULL when the folder can't be read. */
+static DIR *empty_folder(const char *path, const char *const *keep)
 {
     DIR *dir = ta_open_dir_at(AT_FDCWD, path);
 
     for (struct dirent *e; dir && (e = ta_next_entry(dir));)
-        if (strcmp(e->d_name, LOCK_NAME) != 0)
+        if (strcmp(e->d_name, LOCK_NAME) != 0 && !is_one_of(keep, e->d_name))
             ta_remove_at(dirfd(dir), e->d_name);
     return dir;
 }
 
-void ta_job_folder_empty(ta_job_folder *f)
+void ta_job_folder_empty(ta_job_folder *f, const char *const *keep)
 {
-    DIR *dir = empty_folder(f->path);
+    DIR *dir = empty_folder(f->path, keep);
 
     if (dir)
         closedir(dir);
@@ -245,7 +258,7 @@ void ta_job_folder_empty(ta_job_folder *f)
 /* Removes the folder while its lock is held. The lock file goes last: from then on another run may take over. */
 static void remove_folder(const char *path)
 {
-    DIR *dir = empty_folder(path);
+    DIR *dir = empty_folder(path, NULL);
 
     if (!dir)
         return;

@@ -20,8 +20,8 @@ bool ta_job_folder_exists(const char *output, const char *work_dir);
 /* Works in an existing folder by its own path: alone (`alone`: takes the lock, TA_ERR_AGAIN when somebody has it) or beside
  * others. TA_ERR_NOINPUT when it doesn't exist. Close it with `keep`. */
 int ta_job_folder_join(ta_job_folder **f, const char *path, bool alone, ta_error *err);
-/* Removes everything in it but the lock, which the caller must hold. */
-void ta_job_folder_empty(ta_job_folder *f);
+/* Removes everything in it but the lock, which the caller must hold, and these files (a list that NULL ends, or NULL). */
+void ta_job_folder_empty(ta_job_folder *f, const char *const *keep);
 const char *ta_job_folder_path(const ta_job_folder *f);
 /* The path of the file `name` in the folder: a new string (ta_free), NULL when out of memory. The file is not created.
  * Its path is noted for ta_job_folder_unlink_all; of all open folders together the first 256 files are. */

@@ -203,9 +203,8 @@ static int sync_temp(ta_publish *p)
     return fsync(p->fd) ? errno : 0;
 }
 
-/* Makes the rename durable. Folders that can't be opened or synced (no read permission, some network file systems)
- * are left to the kernel. */
-static int sync_folder(const char *path, ta_error *err)
+/* Folders that can't be opened or synced (no read permission, some network file systems) are left to the kernel. */
+int ta_sync_folder_of(const char *path, ta_error *err)
 {
     char *dir = ta_path_dir(path);
 
@@ -237,7 +236,7 @@ int ta_publish_commit(ta_publish **p, ta_error *err)
         return fail_exists(err, path);
     if (why)
         return ta_fail_errno(err, why, true, "can't create", path);
-    int ret = sync_folder(path, err);
+    int ret = ta_sync_folder_of(path, err);
     if (!ret)
         dispose(p);
     return ret;
@@ -256,10 +255,10 @@ void ta_publish_unlink_all(void)
     ta_unlink_run(open_files, OPEN_MAX_FILES, false);
 }
 
-int ta_write_file(const char *path, const void *data, size_t size, bool overwrite, ta_error *err)
+int ta_write_file_as(const char *path, const char *temp, const void *data, size_t size, bool overwrite, ta_error *err)
 {
     ta_publish *p = NULL;
-    int ret = ta_publish_open(&p, path, overwrite, err);
+    int ret = ta_publish_open_as(&p, path, temp, overwrite, err);
 
     if (ret)
         return ret;
@@ -267,4 +266,9 @@ int ta_write_file(const char *path, const void *data, size_t size, bool overwrit
     ret = why ? ta_fail_errno(err, why, false, "can't write", path) : ta_publish_commit(&p, err);
     ta_publish_abort(&p);
     return ret;
+}
+
+int ta_write_file(const char *path, const void *data, size_t size, bool overwrite, ta_error *err)
+{
+    return ta_write_file_as(path, NULL, data, size, overwrite, err);
 }

@@ -150,6 +150,14 @@ static void fail_flow(ta_flow *f, int status, const char *name, ta_error *err)
         abort_edges(f);
 }
 
+bool ta_flow_failed(ta_flow *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool failed = f->failed;
+    pthread_mutex_unlock(&f->lock);
+    return failed;
+}
+
 static void *node_main(void *arg)
 {
     node *n = arg;

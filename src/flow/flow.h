@@ -119,6 +119,8 @@ int ta_edge_pop_packet(ta_edge *e, AVPacket **pkt);
 
 /* Starts all threads, waits for the end. 0, or the first error. */
 int ta_flow_run(ta_flow *f, ta_error *err);
+/* Has a node failed, or the flow been cancelled? For nodes that have no edge which would tell them. Any thread. */
+bool ta_flow_failed(ta_flow *f);
 /* Copies up to `max` nodes' counters; returns how many. Any thread, while running; takes no lock on the frame path. */
 int ta_flow_stats(const ta_flow *f, ta_flow_node_stats *stats, int max);
 

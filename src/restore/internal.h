@@ -160,7 +160,19 @@ int ta_write_sidecar(ta_job *job, ta_error *err);
 /* Before the output is published: whoever finds output and job folder knows by it that the job is complete. */
 int ta_record_publishing(ta_job *job, ta_error *err);
 /* 1 when a run that was killed behind its rename left `output` complete and recorded: its sidecar is written. 0 when not. */
+/* Where a file grows that can't grow in the job folder: a new string, a hidden name beside `path` that is the same in each
+ * run of the job, so that what a killed run left there is taken over by the next. */
+char *ta_job_part(const ta_job *job, const char *path);
 int ta_settle_published(ta_job *job, ta_error *err);
+extern const char *const ta_record_name[]; /* its file; NULL ends the list */
+
+/* ---- Records with a checksum (sealed.c) ---- */
+
+struct json_t;
+/* Writes an object and its checksum. Takes `o`, which may be NULL: out of memory. */
+int ta_sealed_write(const char *path, struct json_t *o, ta_error *err);
+/* 1 and the object (free with json_decref), 0 when there is no such file, -1 when it is damaged. */
+int ta_sealed_read(const char *path, size_t max, struct json_t **o);
 
 /* Counters of what runs now: the flow, or those of all segments together. */
 int ta_job_flow_stats(const ta_job *job, ta_flow_node_stats *stats, int max);

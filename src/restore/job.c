@@ -123,14 +123,13 @@ const char *ta_job_output(const ta_job *job)
 
 /* The output grows in the job folder, so that what a killed run left goes with it; in a work folder, which may be on
  * another disk, it can't be renamed from there and grows beside its final name. */
-static int open_output(ta_job *job, bool elsewhere, ta_error *err)
+static int open_output(ta_job *job, ta_error *err)
 {
+    bool elsewhere = job->in_folder || ta_get_text(job->settings, TA_SET_work_dir)[0];
     bool overwrite = ta_get_bool(job->settings, TA_SET_overwrite);
-    if (elsewhere)
-        return ta_publish_open(&job->publish, job->output, overwrite, err);
     char name[32];
     snprintf(name, sizeof name, "output.%s", job->container->name);
-    char *temp = ta_job_folder_file(job->folder, name);
+    char *temp = elsewhere ? ta_job_part(job, job->output) : ta_job_folder_file(job->folder, name);
     int r = temp ? ta_publish_open_as(&job->publish, job->output, temp, overwrite, err) : ta_no_memory(err);
     ta_free(temp);
     return r;
@@ -266,7 +265,7 @@ static int in_one_piece(ta_job *job, ta_error *err)
     if (r >= 0)
         r = open_copied(job, err);
     if (r >= 0)
-        r = open_output(job, ta_get_text(job->settings, TA_SET_work_dir)[0], err);
+        r = open_output(job, err);
     return r < 0 ? r : run_flow(job, false, err);
 }
 
@@ -286,7 +285,7 @@ static int make_segments(ta_job *job, ta_error *err)
 
 int ta_job_join(ta_job *job, ta_error *err)
 {
-    int r = open_output(job, ta_get_text(job->settings, TA_SET_work_dir)[0], err);
+    int r = open_output(job, err);
     return r < 0 ? r : run_flow(job, true, err);
 }
 
@@ -407,7 +406,11 @@ int ta_job_run(ta_job *job, ta_error *err)
     for (int i = 0; i < job->n_tracks; i++)
         ta_spool_free(&job->tracks[i].pcm);
     ta_spool_free(&job->copied);
-    bool go_on = r < 0 && job->n_segments > 0;
-    ta_job_folder_close(&job->folder, go_on || ta_get_bool(job->settings, TA_SET_keep_temp));
+    bool keep = ta_get_bool(job->settings, TA_SET_keep_temp);
+    if (r < 0)
+        keep |= job->folder && ta_plan_is_there(job->folder); /* whoever was refused must not lose another's work */
+    else if (job->folder && !keep)
+        ta_job_folder_empty(job->folder, ta_record_name); /* last, so that a kill from here on is seen to be behind the end */
+    ta_job_folder_close(&job->folder, keep);
     return TA_MIN(r, 0);
 }

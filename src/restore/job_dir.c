@@ -11,6 +11,10 @@
 /* Job settings belong to the plan; who makes a segment may only say how to run. */
 static int refuse_job_settings(const ta_settings *run, ta_error *err)
 {
+    if (ta_get_bool(run, TA_SET_restart)) {
+        ta_fail(err, TA_ERR_USAGE, "--restart would throw away what others have made");
+        return ta_hint(err, "make another plan: terminalai plan INPUT --restart -o FOLDER");
+    }
     for (int i = 0; i < TA_SET_COUNT; i++) {
         const ta_setting_info *row = ta_setting((ta_setting_id)i);
         if (row->run || ta_settings_origin(run, row->name, NULL) != TA_FROM_COMMAND_LINE)
@@ -150,17 +154,11 @@ int ta_job_run_segment(ta_job *job, int number, ta_error *err)
     return r < 0 ? r : ta_segment_run(job, number, job->cancel, err);
 }
 
-/* What only the making needed; the plan and the record of the result stay. */
+/* What only the making needed; the plan and the record of the result stay, and are never missing meanwhile. */
 static void remove_pieces(ta_job *job)
 {
-    json_t *plan = NULL;
-    ta_error ignored = { 0 };
-    if (ta_plan_read(job->folder, &plan, &ignored) >= 0) {
-        ta_job_folder_empty(job->folder);
-        if (ta_plan_write_back(job->folder, plan, &ignored) >= 0)
-            ta_record_publishing(job, &ignored);
-    }
-    json_decref(plan);
+    static const char *const stay[] = { "plan.json", "published.json", NULL };
+    ta_job_folder_empty(job->folder, stay);
 }
 
 static int join_and_publish(ta_job *job, ta_error *err)

@@ -9,7 +9,7 @@ enum { BUFFER = 256 * 1024, MAX_PART = 256 << 20, MAX_SIDE = 64 };
 
 struct ta_packet_file {
     FILE *file;
-    char *path;
+    char *path, *buffer;
     ta_sha256 *hash;
     int64_t bytes;
 };
@@ -30,7 +30,9 @@ static int open_file(ta_packet_file **out, const char *path, const char *mode, t
     *out = NULL;
     if (f)
         f->path = ta_strdup(path);
-    if (!f || !f->path || (creating && !(f->hash = ta_sha256_new()))) {
+    if (f)
+        f->buffer = ta_alloc(BUFFER); /* the C library's own is smaller, whatever size it is told */
+    if (!f || !f->path || !f->buffer || (creating && !(f->hash = ta_sha256_new()))) {
         ta_packet_file_close(&f);
         return ta_no_memory(err);
     }
@@ -40,7 +42,7 @@ static int open_file(ta_packet_file **out, const char *path, const char *mode, t
         ta_packet_file_close(&f);
         return r;
     }
-    setvbuf(f->file, NULL, _IOFBF, BUFFER);
+    setvbuf(f->file, f->buffer, _IOFBF, BUFFER);
     *out = f;
     return 0;
 }
@@ -65,6 +67,7 @@ void ta_packet_file_close(ta_packet_file **pf)
     if (f->hash)
         ta_sha256_drop(&f->hash);
     ta_free(f->path);
+    ta_free(f->buffer);
     ta_freep(pf);
 }
 

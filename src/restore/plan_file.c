@@ -146,8 +146,8 @@ static json_t *plan_document(const ta_job *job, const ta_source_identity *id)
 
 static void tell(ta_buf *b, int *told, const char *where, const json_t *then, const json_t *now)
 {
-    char *a = then ? json_dumps(then, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    char *c = now ? json_dumps(now, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *a = then ? json_dumps(then, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *c = now ? json_dumps(now, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     if ((*told)++ < MAX_TOLD)
         ta_buf_addf(b, "%s%s was %.60s, is %.60s", b->len ? "; " : "", where, a ? a : "nothing", c ? c : "nothing");
     free(a);
@@ -217,6 +217,14 @@ int ta_plan_read(ta_job_folder *folder, json_t **plan, ta_error *err)
     return r;
 }
 
+bool ta_plan_is_there(const ta_job_folder *folder)
+{
+    char *path = ta_job_folder_keep(folder, PLAN_FILE);
+    bool there = !path || ta_file_size(path) >= 0;
+    ta_free(path);
+    return there;
+}
+
 int ta_plan_hash(json_t *plan, char hash[65], ta_error *err)
 {
     json_t *copy = json_deep_copy(plan);
@@ -266,6 +274,8 @@ static int settle_index(ta_job *job, bool there, ta_error *err)
     if (!path)
         return ta_no_memory(err);
     int r = there ? ta_index_open(&job->index, path, &why) : -1;
+    if (there && r < 0)
+        ta_log(TA_LOG_WARN, "restore", "the index is made again: %s", why.text[0]);
     if (r < 0) {
         atomic_store(&job->stage, "indexing");
         ta_index_source source = { .path = job->input, .known = job->in, .stream = job->video, .cancel = job->cancel,
@@ -308,14 +318,14 @@ int ta_plan_settle(ta_job *job, ta_error *err)
     ta_job_folder_stay(job->folder);
     job->sound_piece_seconds = SOUND_PIECE * ta_get_float(job->settings, TA_SET_segment);
     if (ta_get_bool(job->settings, TA_SET_restart))
-        ta_job_folder_empty(job->folder);
+        ta_job_folder_empty(job->folder, NULL);
     int r = ta_plan_read(job->folder, &old, &why);
     if (r < 0 && r != TA_ERR_NOINPUT) {
         *err = why;
         return ta_hint(err, "say --restart to begin anew");
     }
     if (!old) /* a run that was killed while it planned, or a job in one piece */
-        ta_job_folder_empty(job->folder);
+        ta_job_folder_empty(job->folder, NULL);
     r = settle(job, old, err);
     json_decref(old);
     return r;
@@ -326,7 +336,7 @@ int ta_plan_check_empty(ta_job *job, ta_error *err)
     json_t *old = NULL;
     ta_error why = { 0 };
     if (ta_get_bool(job->settings, TA_SET_restart))
-        ta_job_folder_empty(job->folder);
+        ta_job_folder_empty(job->folder, NULL);
     int r = ta_plan_read(job->folder, &old, &why);
     json_decref(old);
     return r == TA_ERR_NOINPUT ? 0 : refuse(job, "one in segments, and this one is done in one piece", err);

@@ -130,10 +130,9 @@ int ta_segment_mark(ta_job *job, int number, const ta_segment_done *d, ta_error 
 #define PUT(name) json_object_set_new(o, #name, json_integer((json_int_t)d->name));
     RESULT_NUMBERS(PUT)
 #undef PUT
-    char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
-    int r = path && text ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
-    free(text);
-    json_decref(o);
+    if (!path)
+        json_decref(o);
+    int r = path ? ta_sealed_write(path, o, err) : ta_no_memory(err);
     ta_free(path);
     return r;
 }
@@ -155,21 +154,28 @@ static bool read_marker(const ta_job *job, int number, json_t *o, ta_segment_don
     return json_is_null(stream) || read_stream(stream, &d->stream) >= 0;
 }
 
+/* Said once: without its marker a segment is one that was never made. */
+static void drop_damaged(int number, const char *marker)
+{
+    if (unlink(marker) == 0)
+        ta_log(TA_LOG_WARN, "restore", "segment %d is damaged and is done again", number);
+}
+
 int ta_segment_is_done(ta_job *job, int number, ta_segment_done *d)
 {
-    char *marker = marker_path(job, number), *file = ta_segment_path(job, number), *text = NULL;
-    size_t size;
+    char *marker = marker_path(job, number), *file = ta_segment_path(job, number);
+    json_t *o = NULL;
     *d = (ta_segment_done){ 0 };
-    int r = marker && file && ta_read_file(marker, MAX_MARKER, &text, &size, NULL) >= 0;
-    json_t *o = r ? json_loadb(text, size, 0, NULL) : NULL;
-    r = o && read_marker(job, number, o, d) && ta_file_size(file) == d->bytes;
-    if (!r)
+    int there = marker && file ? ta_sealed_read(marker, MAX_MARKER, &o) : 0;
+    bool done = there > 0 && read_marker(job, number, o, d) && ta_file_size(file) == d->bytes;
+    if (!done)
         ta_segment_done_free(d);
+    if (there && !done)
+        drop_damaged(number, marker);
     json_decref(o);
-    ta_free(text);
     ta_free(marker);
     ta_free(file);
-    return r;
+    return done;
 }
 
 int ta_segment_check(ta_job *job, int number, ta_cancel *cancel, ta_segment_done *d, ta_error *err)
@@ -181,8 +187,7 @@ int ta_segment_check(ta_job *job, int number, ta_cancel *cancel, ta_segment_done
     char *file = ta_segment_path(job, number), *marker = marker_path(job, number);
     r = file && marker ? ta_sha256_file(file, sha, cancel, err) : ta_no_memory(err);
     if (r >= 0 && strcmp(sha, d->sha256) != 0) {
-        ta_log(TA_LOG_WARN, "restore", "segment %d is damaged and is done again", number);
-        unlink(marker);
+        drop_damaged(number, marker);
         ta_segment_done_free(d);
         r = 0;
     } else if (r >= 0) {

@@ -111,6 +111,7 @@ typedef struct workers {
     bool ended;       /* nothing is left to begin, or one failed */
     int64_t since_us, since_cpu_us; /* since the number of workers last changed */
     int64_t base_rss, each_rss, limit_rss;
+    ta_error why; /* of the first that failed; the others are cancelled then, and say only that */
 } workers;
 
 static int64_t resident_bytes(void)
@@ -163,7 +164,7 @@ static int take(workers *w, int worker)
 {
     ta_segment_done done;
     pthread_mutex_lock(&w->lock);
-    while (!w->ended && (worker >= w->allowed || (w->active > 0 && worker > 0 && !has_memory(w)))) {
+    while (!w->ended && (worker >= w->allowed || !has_memory(w))) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += 1;
@@ -171,6 +172,7 @@ static int take(workers *w, int worker)
         w->ended = w->ended || ta_cancelled(w->cancel);
     }
     int number = -1;
+    w->ended = w->ended || ta_flow_failed(w->job->flow); /* the sound's end is the job's */
     while (!w->ended && number < 0 && w->next < w->job->n_segments) {
         number = w->next++;
         if (ta_segment_is_done(w->job, number, &done)) {
@@ -187,12 +189,14 @@ static int take(workers *w, int worker)
     return number;
 }
 
-static void give(workers *w, int status)
+static void give(workers *w, int status, const ta_error *err)
 {
     pthread_mutex_lock(&w->lock);
     if (w->active > 0)
         w->each_rss = TA_MAX(w->each_rss, (resident_bytes() - w->base_rss) / w->active);
     w->active--;
+    if (status < 0 && !w->why.code && !ta_cancelled(w->cancel))
+        w->why = *err;
     if (status < 0)
         w->ended = true;
     else
@@ -216,7 +220,7 @@ static int work(void *opaque, ta_error *err)
         r = ta_wait_for_space(self->all->job, self->all->cancel, err);
         if (r >= 0)
             r = ta_segment_run(self->all->job, n, self->all->cancel, err);
-        give(self->all, r);
+        give(self->all, r, err);
     }
     return r;
 }
@@ -378,6 +382,10 @@ int ta_segments_run(ta_job *job, ta_error *err)
     job->shown = &s;
     if (r >= 0)
         r = run_flow(job, &w, each, left, err);
+    if (r == TA_ERR_CANCELLED && w.why.code) {
+        *err = w.why;
+        r = w.why.code;
+    }
     ta_job_free_nodes(job);
     job->shown = NULL;
     pthread_mutex_destroy(&s.lock);

@@ -21,6 +21,8 @@ int ta_segments_plan(ta_job *job, ta_error *err);
 int ta_plan_settle(ta_job *job, ta_error *err);
 /* Fails when the folder holds the plan of a job in segments while this job is none. */
 int ta_plan_check_empty(ta_job *job, ta_error *err);
+/* Is there a plan in a job folder? Then what is in it is worth keeping. */
+bool ta_plan_is_there(const ta_job_folder *folder);
 /* The text of the plan in a job folder, as JSON (free with json_decref). */
 struct json_t;
 int ta_plan_read(ta_job_folder *folder, struct json_t **plan, ta_error *err);

@@ -119,11 +119,31 @@ char *ta_sidecar_text(const ta_job *job)
     return text;
 }
 
+char *ta_job_part(const ta_job *job, const char *path)
+{
+    char name[201], hex[65] = "", *dir = ta_path_dir(path);
+    const char *folder = ta_job_folder_path(job->folder);
+    char *real = realpath(folder, NULL); /* two jobs of one output don't meet */
+    ta_sha256 *h = ta_sha256_new();
+    if (h) {
+        ta_sha256_add(h, real ? real : folder, strlen(real ? real : folder));
+        ta_sha256_end(&h, hex);
+    }
+    snprintf(name, sizeof name, "%s", ta_path_base(path));
+    ta_utf8_trim(name);
+    char *part = dir && hex[0] ? ta_format("%s/.%s.%.8s.part", dir, name, hex) : NULL;
+    free(real);
+    ta_free(dir);
+    return part;
+}
+
 static int write_beside(const ta_job *job, const char *text, ta_error *err)
 {
     char *path = ta_format("%s.json", job->output);
-    int r = path && text ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
+    char *part = path ? ta_job_part(job, path) : NULL;
+    int r = part && text ? ta_write_file_as(path, part, text, strlen(text), true, err) : ta_no_memory(err);
     ta_free(path);
+    ta_free(part);
     return r < 0 ? ta_wrap(err, "the output '%s' is complete, but its sidecar is not", job->output) : 0;
 }
 
@@ -138,6 +158,7 @@ int ta_write_sidecar(ta_job *job, ta_error *err)
 /* ---- Published, and killed ----------------------------------------------------------------------------------------- */
 
 #define RECORD "published.json"
+const char *const ta_record_name[] = { RECORD, NULL };
 enum { MAX_RECORD = 64 << 20 };
 
 int ta_record_publishing(ta_job *job, ta_error *err)

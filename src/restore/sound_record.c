@@ -51,65 +51,29 @@ int ta_sound_identity(const ta_job *job, char hex[65], ta_error *err)
 
 /* ---- JSON files -------------------------------------------------------------------------------------------------- */
 
-/* SHA-256 of an object's values, whatever its white space and order; "" when out of memory. */
-static void check_of(const json_t *o, char hex[65])
-{
-    char *text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
-    ta_sha256 *h = text ? ta_sha256_new() : NULL;
-    hex[0] = '\0';
-    if (h) {
-        ta_sha256_add(h, text, strlen(text));
-        ta_sha256_end(&h, hex);
-    }
-    free(text);
-}
-
 /* Takes `o`, which may be NULL: out of memory. */
 static int write_json(const ta_job *job, const char *name, json_t *o, ta_error *err)
 {
-    char check[65] = "";
-    check_of(o, check);
-    if (!check[0] || json_object_set_new(o, "check", json_string(check)) < 0) {
-        json_decref(o);
-        return ta_no_memory(err);
-    }
-    char *text = json_dumps(o, JSON_INDENT(1));
     char *path = ta_job_folder_keep(job->folder, name);
-    int r = text && path ? ta_write_file(path, text, strlen(text), true, err) : ta_no_memory(err);
-    json_decref(o);
-    free(text);
+    if (!path)
+        json_decref(o);
+    int r = path ? ta_sealed_write(path, o, err) : ta_no_memory(err);
     ta_free(path);
     return r;
-}
-
-static bool is_whole(json_t *o)
-{
-    char check[65];
-    json_t *written = json_incref(json_object_get(o, "check"));
-    json_object_del(o, "check");
-    check_of(o, check);
-    bool same = check[0] && ta_streq(json_string_value(written), check);
-    json_decref(written);
-    return same;
 }
 
 /* 1 and the object; 0 when the file is missing, or isn't JSON for this job. */
 static int read_json(const ta_job *job, const char *name, size_t max, json_t **o, ta_error *err)
 {
-    char *text = NULL, *path = ta_job_folder_keep(job->folder, name), identity[65];
-    size_t size = 0;
+    char *path = ta_job_folder_keep(job->folder, name), identity[65];
     *o = NULL;
     int r = path ? ta_sound_identity(job, identity, err) : ta_no_memory(err);
-    bool there = r >= 0 && ta_file_size(path) >= 0;
-    if (there && ta_read_file(path, max, &text, &size, NULL) >= 0)
-        *o = json_loadb(text, size, 0, NULL);
-    bool whole = *o && is_whole(*o);
-    if (there && (!whole || !ta_streq(json_string_value(json_object_get(*o, "identity")), identity))) {
-        ta_log(TA_LOG_WARN, "sound", "'%s' is %s and not used", path, whole ? "of another job" : "damaged");
+    int there = r >= 0 ? ta_sealed_read(path, max, o) : 0;
+    if (there && (there < 0 || !ta_streq(json_string_value(json_object_get(*o, "identity")), identity))) {
+        ta_log(TA_LOG_WARN, "sound", "'%s' is %s and not used", path, there > 0 ? "of another job" : "damaged");
         json_decref(*o);
         *o = NULL;
     }
-    ta_free(text);
     ta_free(path);
     return r < 0 ? r : *o != NULL;
 }
