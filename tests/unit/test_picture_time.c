@@ -48,31 +48,79 @@ static void cut(kit_frames *k, int from, int to)
     k->n -= to - from;
 }
 
+/* Frames through a plan: what every test here needs. */
+typedef struct run {
+    ta_picture_source src;
+    kit_frames in, out;
+    kit_plan p;
+    ta_link last;
+    int slot[512];
+} run;
+
+/* Frames of an interlaced tape. */
+static void begin(run *r, AVRational tb, ta_scan scan, int frames)
+{
+    r->src = tape(tb);
+    r->src.scan = scan;
+    kit_make(&r->in, &r->src.video, frames, 3);
+}
+
+/* Runs them through the plan of these settings; where the output is on a grid, its places are found. */
+static void go(run *r, const char *settings, bool grid)
+{
+    kit_plan_make(&r->p, settings, &r->src, AV_PIX_FMT_YUV420P);
+    kit_run(&r->p.chain, &r->src.video, &r->in, &r->out, &r->last);
+    if (grid)
+        slots(&r->out, &r->last, r->slot);
+}
+
+static void go_deinterlacer(run *r, const char *method)
+{
+    char settings[64];
+    snprintf(settings, sizeof settings, "deinterlace=%s", method);
+    go(r, settings, true);
+}
+
+/* What came out; the input may go through another plan. */
+static void end_one(run *r)
+{
+    kit_frames_free(&r->out);
+    kit_plan_free(&r->p);
+}
+
+static void end(run *r)
+{
+    kit_frames_free(&r->in);
+    end_one(r);
+}
+
+static void assert_untouched(const run *r)
+{
+    assert_int_equal(r->p.counts.shown_twice + r->p.counts.dropped + r->p.counts.gaps, 0);
+}
+
+static void assert_rate(const run *r, int rate)
+{
+    assert_int_equal(av_cmp_q(r->last.video.frame_rate, (AVRational){ rate, 1001 }), 0);
+}
+
+static const AVRational mpeg_ticks = { 1, 90000 };
+static const char *const methods[] = { "bwdif", "yadif", "w3fdif", "estdif" };
+
 static void fields_at_their_times(void **state)
 {
     (void)state;
-    static const char *const methods[] = { "bwdif", "yadif", "w3fdif", "estdif" };
     for (size_t m = 0; m < TA_COUNT(methods); m++) {
-        char settings[64];
-        snprintf(settings, sizeof settings, "deinterlace=%s", methods[m]);
-        ta_picture_source src = tape((AVRational){ 1, 90000 });
-        kit_frames in, out;
-        kit_plan p;
-        ta_link last;
-        int slot[512];
-        kit_make(&in, &src.video, N, 3);
-        shift(&in, 48003);
-        kit_plan_make(&p, settings, &src, AV_PIX_FMT_YUV420P);
-        kit_run(&p.chain, &src.video, &in, &out, &last);
-        assert_int_equal(out.n, 2 * N);
-        assert_int_equal(av_cmp_q(last.video.frame_rate, (AVRational){ 60000, 1001 }), 0);
-        slots(&out, &last, slot);
-        assert_int_equal(slot[2 * N - 1], 2 * N - 1);
-        assert_true(fabs(seconds(out.f[0], &last) - 48003 / 90000.0) < 20e-6); /* the start offset stays */
-        assert_int_equal(p.counts.shown_twice + p.counts.dropped + p.counts.gaps, 0);
-        kit_frames_free(&in);
-        kit_frames_free(&out);
-        kit_plan_free(&p);
+        run r;
+        begin(&r, mpeg_ticks, TA_SCAN_INTERLACED, N);
+        shift(&r.in, 48003);
+        go_deinterlacer(&r, methods[m]);
+        assert_int_equal(r.out.n, 2 * N);
+        assert_rate(&r, 60000);
+        assert_int_equal(r.slot[2 * N - 1], 2 * N - 1);
+        assert_true(fabs(seconds(r.out.f[0], &r.last) - 48003 / 90000.0) < 20e-6); /* the start offset stays */
+        assert_untouched(&r);
+        end(&r);
     }
 }
 
@@ -81,69 +129,49 @@ static void jitter_is_smoothed(void **state)
     (void)state;
     /* Matroska's milliseconds, a capture card's jitter, and a first frame that is itself off by 6 ms. */
     for (int kind = 0; kind < 3; kind++) {
-        ta_picture_source src = tape(kind == 0 ? (AVRational){ 1, 1000 } : (AVRational){ 1, 90000 });
-        if (kind == 0)
-            src.video.frame_rate = (AVRational){ 19001, 634 }; /* libav's guess from milliseconds */
-        kit_frames in, out;
-        kit_plan p;
-        ta_link last;
-        int slot[512];
+        run r;
         uint32_t seed = 5;
-        kit_make(&in, &src.video, 120, 3);
-        for (int i = 0; i < in.n; i++) {
-            in.f[i]->pts = av_rescale_q(i, (AVRational){ 1001, 30000 }, src.video.time_base);
+        begin(&r, kind == 0 ? (AVRational){ 1, 1000 } : mpeg_ticks, TA_SCAN_INTERLACED, 120);
+        if (kind == 0)
+            r.src.video.frame_rate = (AVRational){ 19001, 634 }; /* libav's guess from milliseconds */
+        for (int i = 0; i < r.in.n; i++) {
+            r.in.f[i]->pts = av_rescale_q(i, (AVRational){ 1001, 30000 }, r.src.video.time_base);
             if (kind == 1)
-                in.f[i]->pts += (int64_t)(kit_random(&seed) % 541) - 270;
+                r.in.f[i]->pts += (int64_t)(kit_random(&seed) % 541) - 270;
         }
         if (kind == 2)
-            in.f[0]->pts -= 540;
-        kit_plan_make(&p, "", &src, AV_PIX_FMT_YUV420P);
-        kit_run(&p.chain, &src.video, &in, &out, &last);
-        assert_int_equal(out.n, 240);
-        slots(&out, &last, slot);
-        assert_int_equal(slot[239], 239);
-        assert_int_equal(av_cmp_q(last.video.frame_rate, (AVRational){ 60000, 1001 }), 0);
-        assert_int_equal(p.counts.shown_twice + p.counts.dropped + p.counts.gaps, 0);
-        kit_frames_free(&in);
-        kit_frames_free(&out);
-        kit_plan_free(&p);
+            r.in.f[0]->pts -= 540;
+        go(&r, "", true);
+        assert_int_equal(r.out.n, 240);
+        assert_int_equal(r.slot[239], 239);
+        assert_rate(&r, 60000);
+        assert_untouched(&r);
+        end(&r);
     }
 }
 
 static void gaps_stay(void **state)
 {
     (void)state;
-    static const char *const methods[] = { "bwdif", "yadif", "w3fdif", "estdif" };
     for (size_t m = 0; m < TA_COUNT(methods); m++) {
-        char settings[64];
-        snprintf(settings, sizeof settings, "deinterlace=%s", methods[m]);
-        ta_picture_source src = tape((AVRational){ 1, 90000 });
-        kit_frames in, out;
-        kit_plan p;
-        ta_link last;
-        int slot[512];
-        kit_make(&in, &src.video, 40, 3);
-        cut(&in, 10, 25);
-        kit_plan_make(&p, settings, &src, AV_PIX_FMT_YUV420P);
-        kit_run(&p.chain, &src.video, &in, &out, &last);
-        slots(&out, &last, slot);
-        assert_int_equal(out.n, 50);
-        assert_int_equal(slot[19], 19); /* the second field before the hole isn't moved into it */
-        assert_int_equal(slot[20], 50);
-        assert_int_equal(slot[49], 79);
-        assert_int_equal(p.counts.gaps, 1);
-        assert_int_equal(p.counts.shown_twice + p.counts.dropped, 0);
-        kit_frames_free(&in);
-        kit_frames_free(&out);
-        kit_plan_free(&p);
+        run r;
+        begin(&r, mpeg_ticks, TA_SCAN_INTERLACED, 40);
+        cut(&r.in, 10, 25);
+        go_deinterlacer(&r, methods[m]);
+        assert_int_equal(r.out.n, 50);
+        assert_int_equal(r.slot[19], 19); /* the second field before the hole isn't moved into it */
+        assert_int_equal(r.slot[20], 50);
+        assert_int_equal(r.slot[49], 79);
+        assert_int_equal(r.p.counts.gaps, 1);
+        assert_int_equal(r.p.counts.shown_twice + r.p.counts.dropped, 0);
+        end(&r);
     }
 }
 
 /* A DVD: interlaced video, then film whose frames last three and two fields in turn, then video. */
-static void make_mixed(kit_frames *in, const ta_picture_source *src)
+static void mix(kit_frames *in)
 {
     int64_t field = 0;
-    kit_make(in, &src->video, 40, 3);
     for (int i = 0; i < in->n; i++) {
         bool film = i >= 10 && i < 30;
         in->f[i]->pts = field * 3003 / 2;
@@ -156,104 +184,89 @@ static void make_mixed(kit_frames *in, const ta_picture_source *src)
 static void mixed_is_shown_as_long_as_it_lasts(void **state)
 {
     (void)state;
-    ta_picture_source src = tape((AVRational){ 1, 90000 });
-    src.scan = TA_SCAN_MIXED;
-    kit_frames in, out;
-    kit_plan p;
-    ta_link last;
-    int slot[512];
-    make_mixed(&in, &src);
-    kit_plan_make(&p, "", &src, AV_PIX_FMT_YUV420P);
-    kit_run(&p.chain, &src.video, &in, &out, &last);
-    slots(&out, &last, slot);
+    run r;
+    begin(&r, mpeg_ticks, TA_SCAN_MIXED, 40);
+    mix(&r.in);
+    go(&r, "", true);
     /* 20 frames of video make 40 fields, 20 of film 50: none is missing, none is doubled without reason. */
-    assert_int_equal(out.n, 90);
-    assert_int_equal(slot[89], 89);
-    assert_int_equal(p.counts.shown_twice, 30);
-    assert_int_equal(p.counts.dropped + p.counts.gaps, 0);
+    assert_int_equal(r.out.n, 90);
+    assert_int_equal(r.slot[89], 89);
+    assert_int_equal(r.p.counts.shown_twice, 30);
+    assert_int_equal(r.p.counts.dropped + r.p.counts.gaps, 0);
     /* The progressive frames are whole: the very samples of the source. */
-    assert_true(kit_same_picture(out.f[20], in.f[10]));
-    assert_true(kit_same_picture(out.f[21], in.f[10]));
-    assert_true(kit_same_picture(out.f[22], in.f[11]));
-    assert_true(kit_same_picture(out.f[24], in.f[11]));
-    assert_true(kit_same_picture(out.f[25], in.f[12]));
-    kit_frames_free(&out);
-    kit_plan_free(&p);
+    static const int same[][2] = { { 20, 10 }, { 21, 10 }, { 22, 11 }, { 24, 11 }, { 25, 12 } };
+    for (size_t i = 0; i < TA_COUNT(same); i++)
+        assert_true(kit_same_picture(r.out.f[same[i][0]], r.in.f[same[i][1]]));
+    end_one(&r);
 
-    kit_plan_make(&p, "vfr=yes", &src, AV_PIX_FMT_YUV420P);
-    kit_run(&p.chain, &src.video, &in, &out, &last);
-    assert_int_equal(out.n, 60); /* each progressive frame once */
+    go(&r, "vfr=yes", false);
+    assert_int_equal(r.out.n, 60); /* each progressive frame once */
     for (int i = 0; i < 20; i++)
-        assert_true(fabs(seconds(out.f[20 + i], &last) - (double)in.f[10 + i]->pts / 90000) < 1e-5);
-    kit_frames_free(&out);
-    kit_plan_free(&p);
+        assert_true(fabs(seconds(r.out.f[20 + i], &r.last) - (double)r.in.f[10 + i]->pts / 90000) < 1e-5);
+    end_one(&r);
 
-    kit_plan_make(&p, "field-rate=single", &src, AV_PIX_FMT_YUV420P);
-    kit_run(&p.chain, &src.video, &in, &out, &last);
-    slots(&out, &last, slot);
-    assert_int_equal(out.n, 45); /* 90 fields */
-    assert_int_equal(slot[44], 44);
-    kit_frames_free(&in);
-    kit_frames_free(&out);
-    kit_plan_free(&p);
+    go(&r, "field-rate=single", true);
+    assert_int_equal(r.out.n, 45); /* 90 fields */
+    assert_int_equal(r.slot[44], 44);
+    end(&r);
 }
 
 static void progressive_before_a_gap(void **state)
 {
     (void)state;
-    ta_picture_source src = tape((AVRational){ 1, 90000 });
-    src.scan = TA_SCAN_MIXED;
-    kit_frames in, out;
-    kit_plan p;
-    ta_link last;
-    int slot[512];
-    kit_make(&in, &src.video, 20, 3);
-    for (int i = 0; i < in.n; i++)
-        in.f[i]->interlaced_frame = 0;
-    cut(&in, 5, 15);
-    kit_plan_make(&p, "", &src, AV_PIX_FMT_YUV420P);
-    kit_run(&p.chain, &src.video, &in, &out, &last);
-    slots(&out, &last, slot);
-    assert_int_equal(out.n, 20);
-    assert_int_equal(slot[9], 9); /* shown twice, as long as it lasts itself, not through the hole */
-    assert_int_equal(slot[10], 30);
-    assert_int_equal(slot[19], 39);
-    assert_int_equal(p.counts.gaps, 1);
-    kit_frames_free(&in);
-    kit_frames_free(&out);
-    kit_plan_free(&p);
+    run r;
+    begin(&r, mpeg_ticks, TA_SCAN_MIXED, 20);
+    for (int i = 0; i < r.in.n; i++)
+        r.in.f[i]->interlaced_frame = 0;
+    cut(&r.in, 5, 15);
+    go(&r, "", true);
+    assert_int_equal(r.out.n, 20);
+    assert_int_equal(r.slot[9], 9); /* shown twice, as long as it lasts itself, not through the hole */
+    assert_int_equal(r.slot[10], 30);
+    assert_int_equal(r.slot[19], 39);
+    assert_int_equal(r.p.counts.gaps, 1);
+    end(&r);
 }
 
 static void soft_telecine_is_film_again(void **state)
 {
     (void)state;
     for (int phase = 0; phase < 2; phase++) {
-        ta_picture_source src = tape((AVRational){ 1, 90000 });
-        src.scan = TA_SCAN_SOFT_TELECINE;
-        kit_frames in, out;
-        kit_plan p;
-        ta_link last;
-        int slot[512];
+        run r;
         int64_t field = 0;
-        kit_make(&in, &src.video, 48, 3);
-        for (int i = 0; i < in.n; i++) {
-            in.f[i]->pts = field * 3003 / 2;
-            in.f[i]->interlaced_frame = 0;
-            in.f[i]->repeat_pict = (i + phase) % 2;
-            field += 2 + in.f[i]->repeat_pict;
+        begin(&r, mpeg_ticks, TA_SCAN_SOFT_TELECINE, 48);
+        for (int i = 0; i < r.in.n; i++) {
+            r.in.f[i]->pts = field * 3003 / 2;
+            r.in.f[i]->interlaced_frame = 0;
+            r.in.f[i]->repeat_pict = (i + phase) % 2;
+            field += 2 + r.in.f[i]->repeat_pict;
         }
-        kit_plan_make(&p, "", &src, AV_PIX_FMT_YUV420P);
-        kit_run(&p.chain, &src.video, &in, &out, &last);
-        slots(&out, &last, slot);
-        assert_int_equal(out.n, 48);
-        assert_int_equal(slot[47], 47);
-        assert_int_equal(av_cmp_q(last.video.frame_rate, (AVRational){ 24000, 1001 }), 0);
-        assert_int_equal(p.counts.shown_twice + p.counts.dropped + p.counts.gaps, 0);
+        go(&r, "", true);
+        assert_int_equal(r.out.n, 48);
+        assert_int_equal(r.slot[47], 47);
+        assert_rate(&r, 24000);
+        assert_untouched(&r);
         for (int i = 0; i < 48; i++)
-            assert_true(kit_same_picture(out.f[i], in.f[i]));
-        kit_frames_free(&in);
-        kit_frames_free(&out);
-        kit_plan_free(&p);
+            assert_true(kit_same_picture(r.out.f[i], r.in.f[i]));
+        end(&r);
+    }
+}
+
+/* Film, and what libavfilter's telecine makes of it on this tape. */
+static void telecined(run *r, kit_frames *film, enum AVPixelFormat fmt, int frames)
+{
+    r->src = tape(mpeg_ticks);
+    r->src.scan = TA_SCAN_HARD_TELECINE;
+    r->src.video.pix_fmt = fmt;
+    ta_video_format v = r->src.video;
+    v.frame_rate = (AVRational){ 24000, 1001 };
+    v.fields = TA_FIELDS_PROGRESSIVE;
+    kit_make(film, &v, frames, 0);
+    kit_oracle("telecine=first_field=top:pattern=23", &v, film, &r->in);
+    for (int i = 0; i < r->in.n; i++) {
+        r->in.f[i]->pts = i * 3003;
+        r->in.f[i]->interlaced_frame = 1;
+        r->in.f[i]->top_field_first = 1;
     }
 }
 
@@ -262,89 +275,63 @@ static void inverse_telecine(void **state)
 {
     (void)state;
     for (int hole = 0; hole < 2; hole++) {
-        ta_picture_source src = tape((AVRational){ 1, 90000 });
-        src.scan = TA_SCAN_HARD_TELECINE;
-        ta_video_format film = src.video;
-        film.frame_rate = (AVRational){ 24000, 1001 };
-        film.fields = TA_FIELDS_PROGRESSIVE;
-        kit_frames frames, tele, out;
-        kit_plan p;
-        ta_link last;
-        int slot[512];
-        kit_make(&frames, &film, 60, 0);
-        kit_oracle("telecine=first_field=top:pattern=23", &film, &frames, &tele);
-        assert_int_equal(tele.n, 75);
-        for (int i = 0; i < tele.n; i++) {
-            tele.f[i]->pts = i * 3003;
-            tele.f[i]->interlaced_frame = 1;
-            tele.f[i]->top_field_first = 1;
-        }
+        run r;
+        kit_frames film;
+        telecined(&r, &film, AV_PIX_FMT_YUV420P, 60);
+        assert_int_equal(r.in.n, 75);
         if (hole)
-            cut(&tele, 30, 50); /* four cycles of five */
-        kit_plan_make(&p, "ivtc=on", &src, AV_PIX_FMT_YUV420P);
-        kit_run(&p.chain, &src.video, &tele, &out, &last);
-        slots(&out, &last, slot);
-        assert_int_equal(av_cmp_q(last.video.frame_rate, (AVRational){ 24000, 1001 }), 0);
-        assert_int_equal(out.n, hole ? 44 : 60);
-        assert_int_equal(slot[out.n - 1], 59);
+            cut(&r.in, 30, 50); /* four cycles of five */
+        go(&r, "ivtc=on", true);
+        assert_rate(&r, 24000);
+        assert_int_equal(r.out.n, hole ? 44 : 60);
+        assert_int_equal(r.slot[r.out.n - 1], 59);
         int exact = 0;
-        for (int i = 0; i < out.n; i++)
-            exact += kit_same_picture(out.f[i], frames.f[slot[i]]);
-        assert_true(exact >= out.n - 3); /* at the ends and at the hole a field may be missing */
-        assert_int_equal(p.counts.gaps, hole);
-        assert_int_equal(p.counts.dropped + p.counts.shown_twice, 0);
-        kit_frames_free(&frames);
-        kit_frames_free(&tele);
-        kit_frames_free(&out);
-        kit_plan_free(&p);
+        for (int i = 0; i < r.out.n; i++)
+            exact += kit_same_picture(r.out.f[i], film.f[r.slot[i]]);
+        assert_true(exact >= r.out.n - 3); /* at the ends and at the hole a field may be missing */
+        assert_int_equal(r.p.counts.gaps, hole);
+        assert_int_equal(r.p.counts.dropped + r.p.counts.shown_twice, 0);
+        kit_frames_free(&film);
+        end(&r);
     }
+}
+
+static double worst_luma(const AVFrame *a, const AVFrame *b)
+{
+    double worst = 0;
+    for (int y = 0; y < a->height; y++)
+        for (int x = 0; x < a->width; x++)
+            worst = fmax(worst, fabs(kit_get(a, 0, x, y) - kit_get(b, 0, x, y)));
+    return worst;
 }
 
 static void ten_bit_telecine(void **state)
 {
     (void)state;
     /* vf_fieldmatch knows 8 bits only: said, and the frames are right but for the rounding. */
-    ta_picture_source src = tape((AVRational){ 1, 90000 });
-    src.scan = TA_SCAN_HARD_TELECINE;
-    src.video.pix_fmt = AV_PIX_FMT_YUV422P10;
-    ta_video_format film = src.video;
-    film.frame_rate = (AVRational){ 24000, 1001 };
-    film.fields = TA_FIELDS_PROGRESSIVE;
-    kit_frames frames, tele, out;
-    kit_plan p;
-    ta_link last;
-    kit_make(&frames, &film, 40, 0);
-    kit_oracle("telecine=first_field=top:pattern=23", &film, &frames, &tele);
-    for (int i = 0; i < tele.n; i++)
-        tele.f[i]->pts = i * 3003;
-    kit_plan_make(&p, "ivtc=on", &src, AV_PIX_FMT_YUV422P10);
-    assert_non_null(strstr(p.notes.data, "8 bits"));
-    kit_run(&p.chain, &src.video, &tele, &out, &last);
-    assert_int_equal(last.video.pix_fmt, AV_PIX_FMT_YUV422P10);
-    assert_int_equal(out.n, 40);
+    run r;
+    kit_frames film;
+    telecined(&r, &film, AV_PIX_FMT_YUV422P10, 40);
+    kit_plan_make(&r.p, "ivtc=on", &r.src, AV_PIX_FMT_YUV422P10);
+    assert_non_null(strstr(r.p.notes.data, "8 bits"));
+    kit_run(&r.p.chain, &r.src.video, &r.in, &r.out, &r.last);
+    assert_int_equal(r.last.video.pix_fmt, AV_PIX_FMT_YUV422P10);
+    assert_int_equal(r.out.n, 40);
     int right = 0;
-    for (int i = 0; i < out.n; i++) {
-        double worst = 0;
-        for (int y = 0; y < src.video.height; y++)
-            for (int x = 0; x < src.video.width; x++)
-                worst = fmax(worst, fabs(kit_get(out.f[i], 0, x, y) - kit_get(frames.f[i], 0, x, y)));
-        right += worst <= 1;
-    }
+    for (int i = 0; i < r.out.n; i++)
+        right += worst_luma(r.out.f[i], film.f[i]) <= 1;
     assert_true(right >= 37);
-    kit_frames_free(&frames);
-    kit_frames_free(&tele);
-    kit_frames_free(&out);
-    kit_plan_free(&p);
+    kit_frames_free(&film);
+    end(&r);
 }
 
 /* Frames off their places: two on one place, one far away. */
 static void taken_places_are_counted(void **state)
 {
     (void)state;
-    ta_video_format v = tape((AVRational){ 1, 90000 }).video;
+    ta_video_format v = tape(mpeg_ticks).video;
     v.fields = TA_FIELDS_PROGRESSIVE;
     kit_frames in, out;
-    ta_picture_counts counts = { 0 };
     ta_chain chain = { 0 };
     ta_link last;
     int slot[512];
@@ -357,7 +344,6 @@ static void taken_places_are_counted(void **state)
     slots(&out, &last, slot);
     assert_int_equal(out.n, 9);
     assert_int_equal(slot[8], 14);
-    (void)counts;
     kit_frames_free(&in);
     kit_frames_free(&out);
     ta_chain_free(&chain);
@@ -422,31 +408,24 @@ static void captions_exactly_once(void **state)
         { "resolution=2x denoise=atadenoise sharpen=cas", TA_SCAN_INTERLACED, 80 },
     };
     for (size_t c = 0; c < TA_COUNT(cases); c++) {
-        ta_picture_source src = tape((AVRational){ 1, 90000 });
-        src.scan = cases[c].scan;
-        kit_frames in, out;
-        kit_plan p;
-        if (src.scan == TA_SCAN_MIXED)
-            make_mixed(&in, &src);
-        else
-            kit_make(&in, &src.video, 40, 3);
-        for (int i = 0; i < in.n; i++)
-            put_captions(in.f[i], i);
-        kit_plan_make(&p, cases[c].settings, &src, AV_PIX_FMT_YUV420P);
-        kit_run(&p.chain, &src.video, &in, &out, NULL);
-        assert_int_equal(out.n, cases[c].out);
-        check_captions(&out, 40);
+        run r;
+        begin(&r, mpeg_ticks, cases[c].scan, 40);
+        if (cases[c].scan == TA_SCAN_MIXED)
+            mix(&r.in);
+        for (int i = 0; i < r.in.n; i++)
+            put_captions(r.in.f[i], i);
+        go(&r, cases[c].settings, false);
+        assert_int_equal(r.out.n, cases[c].out);
+        check_captions(&r.out, 40);
         /* A dropped frame's are replaced by those of the frame behind it. */
-        int once = TA_MIN(out.n, 40), least = out.n < 40 ? out.n - 2 : once;
-        assert_in_range(with_side_data(&out, AV_FRAME_DATA_AFD), least, once);
-        assert_in_range(with_side_data(&out, AV_FRAME_DATA_S12M_TIMECODE), least, once);
+        int once = TA_MIN(r.out.n, 40), least = r.out.n < 40 ? r.out.n - 2 : once;
+        assert_in_range(with_side_data(&r.out, AV_FRAME_DATA_AFD), least, once);
+        assert_in_range(with_side_data(&r.out, AV_FRAME_DATA_S12M_TIMECODE), least, once);
         if (strcmp(cases[c].settings, "deinterlace=off")) {
-            assert_int_equal(p.counts.captions_in, 80);
-            assert_int_equal(p.counts.captions_out, 80);
+            assert_int_equal(r.p.counts.captions_in, 80);
+            assert_int_equal(r.p.counts.captions_out, 80);
         }
-        kit_frames_free(&in);
-        kit_frames_free(&out);
-        kit_plan_free(&p);
+        end(&r);
     }
 }
 
@@ -454,7 +433,7 @@ static void at_most_31_packets(void **state)
 {
     (void)state;
     /* Full frames of 20 packets, every fifth frame dropped: 40 due on one, 31 fit, the rest follows. */
-    ta_video_format v = tape((AVRational){ 1, 90000 }).video;
+    ta_video_format v = tape(mpeg_ticks).video;
     ta_stage *take = ta_stage_new(&ta_captions_take_stage, "off", ""),
              *give = ta_stage_new(&ta_captions_give_stage, "on", "");
     ta_picture_counts counts = { 0 };

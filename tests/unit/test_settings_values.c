@@ -4,48 +4,68 @@
 
 #include <locale.h>
 
+/* Rows of name, value, canonical spelling. */
+static void all_set(const char *const rows[][3], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_sets(rows[i][0], rows[i][1], rows[i][2]);
+}
+
+/* Rows of name, value, words of the error. */
+static void all_refused(const char *const rows[][3], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_refuses(rows[i][0], rows[i][1], rows[i][2]);
+}
+
 static void test_types(void **state)
 {
-    assert_sets("vfr", "TRUE", "yes");
-    assert_sets("vfr", "0", "no");
-    assert_sets("crf", "020", "20");
-    assert_sets("chroma-shift-x", "-32", "-32");
-    assert_sets("contrast", "1.10", "1.1");
-    assert_sets("contrast", "1e-3", "0.001");
-    assert_sets("brightness", "-0.0", "0");
-    assert_sets("engine", "Classic", "classic");
-    assert_sets("start", "90", "00:01:30.000");
-    assert_sets("start", "1:02:03.000001", "01:02:03.000001");
-    assert_sets("start", "none", "");
-    assert_sets("reserve", "1.5K", "1536");
-    assert_sets("reserve", "2048K", "2M");
-    assert_sets("audio-bitrate", "192000", "192k");
-    assert_sets("audio-bitrate", "0.5M", "500k");
-    assert_sets("audio-bitrate", "AUTO", "auto");
-    assert_sets("work-dir", "/tmp/a b", "/tmp/a b");
+    static const char *const taken[][3] = {
+        { "vfr", "TRUE", "yes" },
+        { "vfr", "0", "no" },
+        { "crf", "020", "20" },
+        { "chroma-shift-x", "-32", "-32" },
+        { "contrast", "1.10", "1.1" },
+        { "contrast", "1e-3", "0.001" },
+        { "brightness", "-0.0", "0" },
+        { "engine", "Classic", "classic" },
+        { "start", "90", "00:01:30.000" },
+        { "start", "1:02:03.000001", "01:02:03.000001" },
+        { "start", "none", "" },
+        { "reserve", "1.5K", "1536" },
+        { "reserve", "2048K", "2M" },
+        { "audio-bitrate", "192000", "192k" },
+        { "audio-bitrate", "0.5M", "500k" },
+        { "audio-bitrate", "AUTO", "auto" },
+        { "work-dir", "/tmp/a b", "/tmp/a b" },
+    };
+    all_set(taken, TA_COUNT(taken));
 }
 
 static void test_types_refuse(void **state)
 {
-    assert_refuses("vfr", "maybe", "yes nor no");
-    assert_refuses("crf", "64", "0 to 63");
-    assert_refuses("crf", "-1", "0 to 63");
-    assert_refuses("crf", "1.5", "whole number from 0 to 63");
-    assert_refuses("crf", "", "whole number");
-    assert_refuses("crf", "18x", "whole number");
-    assert_refuses("contrast", "0x1p3", "number from 0 to 3");
-    assert_refuses("contrast", "nan", "number");
-    assert_refuses("contrast", "3.01", "0 to 3");
-    assert_refuses("loudness", "-4.9", "-70 to -5 LUFS");
-    assert_refuses("engine", "clasic", "did you mean 'classic'?");
-    assert_refuses("engine", "zzzzzzzz", "auto, classic, realesrgan or rtxvideo");
-    assert_refuses("start", "-5", "not a time");
-    assert_refuses("start", "soon", "1:30");
-    assert_refuses("reserve", "lots", "1.5G");
-    assert_refuses("audio-bitrate", "192", "6k to 20M");
-    assert_refuses("audio-bitrate", "fast", "192k");
-    assert_refuses("work-dir", "a\nb", "control");
-    assert_refuses("work-dir", "a\xff", "UTF-8");
+    static const char *const refused[][3] = {
+        { "vfr", "maybe", "yes nor no" },
+        { "crf", "64", "0 to 63" },
+        { "crf", "-1", "0 to 63" },
+        { "crf", "1.5", "whole number from 0 to 63" },
+        { "crf", "", "whole number" },
+        { "crf", "18x", "whole number" },
+        { "contrast", "0x1p3", "number from 0 to 3" },
+        { "contrast", "nan", "number" },
+        { "contrast", "3.01", "0 to 3" },
+        { "loudness", "-4.9", "-70 to -5 LUFS" },
+        { "engine", "clasic", "did you mean 'classic'?" },
+        { "engine", "zzzzzzzz", "auto, classic, realesrgan or rtxvideo" },
+        { "start", "-5", "not a time" },
+        { "start", "soon", "1:30" },
+        { "reserve", "lots", "1.5G" },
+        { "audio-bitrate", "192", "6k to 20M" },
+        { "audio-bitrate", "fast", "192k" },
+        { "work-dir", "a\nb", "control" },
+        { "work-dir", "a\xff", "UTF-8" },
+    };
+    all_refused(refused, TA_COUNT(refused));
 }
 
 static void test_unknown_name(void **state)
@@ -64,57 +84,69 @@ static void test_unknown_name(void **state)
 
 static void test_forms(void **state)
 {
-    assert_sets("audio-tracks", "0,1=copy,5=flac", "0,1=copy,5=flac");
-    assert_refuses("audio-tracks", "0,0", "twice");
-    assert_refuses("audio-tracks", "0,", "track number");
-    assert_refuses("audio-tracks", "64", "0 to 63");
-    assert_refuses("audio-tracks", "1=acc", "'acc' is not one of aac");
-    assert_sets("crop", "8:0:8:12", "8:0:8:12");
-    assert_refuses("crop", "8:0:8", "left:top:right:bottom");
-    assert_refuses("crop", "8:0:8:-1", "left:top:right:bottom");
-    assert_refuses("crop", "8:0:8:1.5", "left:top:right:bottom");
-    assert_sets("denoise-strength", "4:3:6:4.5", "4:3:6:4.5");
-    assert_refuses("denoise-strength", "havy", "did you mean 'heavy'?");
-    assert_refuses("denoise-strength", "4:-3", "0 to 1000");
-    assert_sets("colour-balance", "rs=.1:bs=-.1", "rs=.1:bs=-.1");
-    assert_sets("colour-balance", "none", "");
-    assert_refuses("colour-balance", "rs=0.1:rs=0.2", "twice");
-    assert_refuses("colour-balance", "rs=1.5", "-1 to 1");
-    assert_refuses("colour-balance", "xs=0.5", "rs, gs, bs");
-    assert_sets("levels", "16:235:0:255", "16:235:0:255");
-    assert_refuses("levels", "235:16:0:255", "below");
-    assert_refuses("levels", "16:256:0:255", "0 to 255");
-    assert_refuses("levels", "16:235", "four");
-    assert_sets("lut", "my look.CUBE", "my look.CUBE");
-    assert_sets("lut", "none", "");
-    assert_refuses("lut", "vhs_restor", "did you mean 'vhs_restore'?");
+    static const char *const taken[][3] = {
+        { "audio-tracks", "0,1=copy,5=flac", "0,1=copy,5=flac" },
+        { "crop", "8:0:8:12", "8:0:8:12" },
+        { "denoise-strength", "4:3:6:4.5", "4:3:6:4.5" },
+        { "colour-balance", "rs=.1:bs=-.1", "rs=.1:bs=-.1" },
+        { "colour-balance", "none", "" },
+        { "levels", "16:235:0:255", "16:235:0:255" },
+        { "lut", "my look.CUBE", "my look.CUBE" },
+        { "lut", "none", "" },
+    };
+    static const char *const refused[][3] = {
+        { "audio-tracks", "0,0", "twice" },
+        { "audio-tracks", "0,", "track number" },
+        { "audio-tracks", "64", "0 to 63" },
+        { "audio-tracks", "1=acc", "'acc' is not one of aac" },
+        { "crop", "8:0:8", "left:top:right:bottom" },
+        { "crop", "8:0:8:-1", "left:top:right:bottom" },
+        { "crop", "8:0:8:1.5", "left:top:right:bottom" },
+        { "denoise-strength", "havy", "did you mean 'heavy'?" },
+        { "denoise-strength", "4:-3", "0 to 1000" },
+        { "colour-balance", "rs=0.1:rs=0.2", "twice" },
+        { "colour-balance", "rs=1.5", "-1 to 1" },
+        { "colour-balance", "xs=0.5", "rs, gs, bs" },
+        { "levels", "235:16:0:255", "below" },
+        { "levels", "16:256:0:255", "0 to 255" },
+        { "levels", "16:235", "four" },
+        { "lut", "vhs_restor", "did you mean 'vhs_restore'?" },
+    };
+    all_set(taken, TA_COUNT(taken));
+    all_refused(refused, TA_COUNT(refused));
 }
 
 static void test_more_forms(void **state)
 {
-    assert_sets("resolution", "1080P", "1080");
-    assert_sets("resolution", "4k", "2160");
-    assert_sets("resolution", "720x540", "720x540");
-    assert_sets("resolution", "1.5x", "1.5x");
-    assert_refuses("resolution", "999", "WIDTHxHEIGHT");
-    assert_refuses("resolution", "8x8", "WIDTHxHEIGHT");
-    assert_refuses("resolution", "17x", "factor");
-    assert_sets("encoder-options", "aq-mode=3:ref=4", "aq-mode=3:ref=4");
-    assert_sets("encoder-options", "a=b\\:c:d=e", "a=b\\:c:d=e");
-    assert_refuses("encoder-options", "aq-mode", "name=value");
-    assert_refuses("encoder-options", "aq-mode=", "name=value");
-    assert_refuses("encoder-options", "ref=3:crf=20", "use crf");
-    assert_sets("noise-floor", "-25", "-25");
-    assert_refuses("noise-floor", "-81", "-80 to -20");
-    assert_sets("output-template", "{name} {height}p {preset}", "{name} {height}p {preset}");
-    assert_refuses("output-template", "{nmae}", "did you mean 'name'?");
-    assert_refuses("output-template", "{name", "brace");
-    assert_refuses("output-template", "a/b", "file name");
-    assert_sets("preview", "10s@1:30", "10s@1:30");
-    assert_sets("preview", "10s@hardest", "10s@hardest");
-    assert_refuses("preview", "10s", "LENGTH@TIME");
-    assert_refuses("preview", "0@5", "length");
-    assert_refuses("preview", "5@x", "time");
+    static const char *const taken[][3] = {
+        { "resolution", "1080P", "1080" },
+        { "resolution", "4k", "2160" },
+        { "resolution", "720x540", "720x540" },
+        { "resolution", "1.5x", "1.5x" },
+        { "encoder-options", "aq-mode=3:ref=4", "aq-mode=3:ref=4" },
+        { "encoder-options", "a=b\\:c:d=e", "a=b\\:c:d=e" },
+        { "noise-floor", "-25", "-25" },
+        { "output-template", "{name} {height}p {preset}", "{name} {height}p {preset}" },
+        { "preview", "10s@1:30", "10s@1:30" },
+        { "preview", "10s@hardest", "10s@hardest" },
+    };
+    static const char *const refused[][3] = {
+        { "resolution", "999", "WIDTHxHEIGHT" },
+        { "resolution", "8x8", "WIDTHxHEIGHT" },
+        { "resolution", "17x", "factor" },
+        { "encoder-options", "aq-mode", "name=value" },
+        { "encoder-options", "aq-mode=", "name=value" },
+        { "encoder-options", "ref=3:crf=20", "use crf" },
+        { "noise-floor", "-81", "-80 to -20" },
+        { "output-template", "{nmae}", "did you mean 'name'?" },
+        { "output-template", "{name", "brace" },
+        { "output-template", "a/b", "file name" },
+        { "preview", "10s", "LENGTH@TIME" },
+        { "preview", "0@5", "length" },
+        { "preview", "5@x", "time" },
+    };
+    all_set(taken, TA_COUNT(taken));
+    all_refused(refused, TA_COUNT(refused));
 }
 
 /* Every TEXT row has a check of its form, and every default is what its own row takes, in canonical spelling. */
