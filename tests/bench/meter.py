@@ -7,11 +7,14 @@ counters.
     bytes     /proc/self/io of the wrapper (rchar, wchar: what read and write calls moved, from the cache or the disk)
     memory    ru_maxrss of wait4: the largest resident set; where the tree had more than one process at a time, the sum
               of their high-water marks (VmHWM, sampled four times a second) if that is more
-    others    what the rest of the machine used meanwhile, from /proc/stat: how far the timing can be trusted"""
+    others    what the rest of the machine used meanwhile, from /proc/stat: how far the timing can be trusted
+
+The wrapper can also kill the command after some time, as a power cut would: what it had cost by then is the result."""
 import dataclasses
 import glob
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +37,7 @@ class Cost:
     read: int = 0
     written: int = 0
     others: float = 0.0
+    ended: float = 0.0  # by the clock of the file system's times
     threads: dict = dataclasses.field(default_factory=dict)  # processor seconds by name of the thread, when asked for
 
     @property
@@ -44,8 +48,10 @@ class Cost:
         """This cost and another one after it."""
         both = self.wall + other.wall
         others = (self.others * self.wall + other.others * other.wall) / both if both else 0.0
+        names = {**self.threads, **other.threads}
+        threads = {name: self.threads.get(name, 0.0) + other.threads.get(name, 0.0) for name in names}
         return Cost(both, self.cpu + other.cpu, max(self.rss, other.rss), self.read + other.read,
-                    self.written + other.written, others)
+                    self.written + other.written, others, other.ended, threads)
 
 
 # ---- The machine ---------------------------------------------------------------------------------------------------
@@ -134,11 +140,13 @@ class _Sampler(threading.Thread):
 
 # ---- Measuring -----------------------------------------------------------------------------------------------------
 
-def measure(command, cwd=None, threads=False, on_line=None):
-    """The cost of a command that must succeed. `on_line(seconds, text)` gets each line of its standard output."""
+def measure(command, cwd=None, threads=False, on_line=None, kill_after=0):
+    """The cost of a command that must succeed. `on_line(seconds, text)` gets each line of its standard output. With
+    `kill_after` seconds, the command must not have ended by then, and is killed."""
     command = [str(word) for word in command]
     report_in, report_out = os.pipe()
-    wrapper = [sys.executable, "-E", "-S", os.path.abspath(__file__), str(report_out), *command]
+    wrapper = [sys.executable, "-E", "-S", os.path.abspath(__file__), str(report_out), str(kill_after),
+               *command]
     before, start = busy_seconds(), time.monotonic()
     process = subprocess.Popen(wrapper, cwd=cwd, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                stdout=subprocess.PIPE if on_line else subprocess.DEVNULL, pass_fds=[report_out])
@@ -154,6 +162,7 @@ def measure(command, cwd=None, threads=False, on_line=None):
     sampler.done.set()
     sampler.join()
     reader.join()
+    process.stderr.close()
     with os.fdopen(report_in, encoding="ascii") as f:
         report = f.read()
     if status != 0 or not report:
@@ -183,20 +192,28 @@ def _own_io():
     return int(values["rchar"]), int(values["wchar"]), len(text)
 
 
-def _wrap(report, command):
+def _wrap(report, kill_after, command):
     read, written, own = _own_io()
     start = time.monotonic()
     pid = os.posix_spawnp(command[0], command, os.environ)
+    if kill_after > 0:
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(pid, signal.SIGKILL))
+        signal.setitimer(signal.ITIMER_REAL, kill_after)
     _, status, usage = os.wait4(pid, 0)
+    ended = time.time()
+    signal.setitimer(signal.ITIMER_REAL, 0)
     wall = time.monotonic() - start
     read_after, written_after, _ = _own_io()
-    if status == 0:
+    wanted = -signal.SIGKILL if kill_after > 0 else 0
+    if os.waitstatus_to_exitcode(status) == 0 and wanted:
+        print(f"it had ended before it was to be killed after {kill_after:.1f} s", file=sys.stderr)
+    if os.waitstatus_to_exitcode(status) == wanted:
         os.write(report, json.dumps({"wall": wall, "cpu": usage.ru_utime + usage.ru_stime,
                                      "rss": usage.ru_maxrss * 1024, "read": read_after - read - own,
-                                     "written": written_after - written}).encode("ascii"))
-    return os.waitstatus_to_exitcode(status) and 1
+                                     "written": written_after - written, "ended": ended}).encode("ascii"))
+    return int(os.waitstatus_to_exitcode(status) != wanted)
 
 
 if __name__ == "__main__":
     os.set_inheritable(int(sys.argv[1]), False)
-    sys.exit(_wrap(int(sys.argv[1]), sys.argv[2:]))
+    sys.exit(_wrap(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))

@@ -25,12 +25,20 @@ def _commands(document, hide):
     for task in ("sd", "ffv1", "hd"):
         for who, commands in document["results"].get(task, {}).get("commands", {}).items():
             yield task, who, [_hidden(shlex.join(map(str, words)), hide) for words in commands]
+    for who, commands in document["results"].get("segments", {}).get("commands", {}).items():
+        yield "segments", who, [_hidden(shlex.join(map(str, words)), hide) for words in commands]
+
+
+def _disturbances(results):
+    """The largest share that others took during the rounds that count, of each competition."""
+    for found in results.values():
+        if isinstance(found, dict):
+            yield from [found["disturbance"]] if "disturbance" in found else _disturbances(found)
 
 
 def _head(document):
     machine, versions = document["machine"], document["versions"]
-    noise = max((document["results"][task]["disturbance"] for task in ("sd", "ffv1", "hd")
-                 if task in document["results"]), default=0)
+    noise = max(_disturbances(document["results"]), default=0)
     return [f"{document['when']}, clip {document['results']['clip']}, {document['pairs']} rounds, libx264 preset "
             f"{document['preset']} CRF 18, {document['threads']} encoder threads",
             f"machine: {machine['processor']}, {machine['memory']}, {machine['kernel']}",
@@ -58,11 +66,12 @@ HOW = """\
 Figures of one machine on one day; `make bench` makes them anew on yours. Written by `scripts/bench.py`.
 
 All contenders do the same task on the same clip, one after the other and again, so that a machine that slows down
-slows all of them; times are medians with smallest and largest. Single pass: one ffmpeg process with the same filters,
-encoder, preset, CRF, threads and size. Old flow: six ffmpeg processes with intermediate files (sound; deinterlace;
-denoise; colour; scale; encode and mux), as the forerunner of this program worked. Its intermediates are libx264,
-preset fast, CRF 18; nothing but ffmpeg's time is counted. HandBrakeCLI runs its own bwdif and hqdn3d, and has no
-brightness or contrast.
+slows all of them; times are medians with smallest and largest. The old flow and HandBrakeCLI run once.
+
+Single pass: one ffmpeg process with the same filters, encoder, preset, CRF, threads and size. Old flow: six ffmpeg
+processes with intermediate files (sound; deinterlace; denoise; colour; scale; encode and mux), as the forerunner of
+this program worked. Its intermediates are libx264, preset fast, CRF 18; nothing but ffmpeg's time is counted.
+HandBrakeCLI runs its own bwdif and hqdn3d, and has no brightness or contrast.
 
 - *sd*: the whole clip at 640x480, square pixels. *hd*: its first seconds at 1440x1080. *FFV1*: lossless, 640x480.
 - *Peak memory*: the largest resident set (`ru_maxrss`), shared libraries included.
@@ -71,7 +80,13 @@ brightness or contrast.
 - *Bytes read and written*: rchar + wchar of the whole process tree.
 - *PSNR*: of all planes, against the finished pictures before any encoder.
 - *Progress display*: processor time of the thread that samples, formats and prints, by its own clock.
-- *End predicted after 10 %*: clips of still and moving parts; the first prediction at 10 % or later.
+- *End predicted after 10 %*: clips of still and moving parts; the first prediction at 10 % or later. A miss while
+  others used the machine is tried once more, and the row says so.
+- *Segments*: a job in segments against the same in one piece. Time, size, kill and bytes: the tape at 352x240, over
+  and over for 95 s, one picture a frame, segments of 30 s, one at a time. *Joins*: six seconds of the tape in
+  segments of one second, lossless output. *Killed*: SIGKILL at 60 % of the time, then the same command again; finished
+  segments must stay untouched and the output must have the same bytes. What is thrown away is the time from the last
+  finished segment to the kill. *Two at once*: one thread for the filters and one for the encoder.
 """
 
 
