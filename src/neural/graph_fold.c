@@ -55,14 +55,23 @@ static bool find_taps(const tail *t, taps *out)
     return true;
 }
 
-/* Whether only the first and last output pixel of a line reads beyond the line. */
-static bool ring_is_one(const tail *t, const taps *p)
+/* Which output pixels of a line read beyond pixel i's own r: the first one backwards and the last one forwards, or none.
+ * Others aren't folded. */
+typedef enum rim { RIM_NONE, RIM_ONE, RIM_MORE } rim;
+
+static rim find_rim(const tail *t, const taps *p)
 {
+    rim found = RIM_NONE;
+
     for (int u = 0; u < t->q; u++)
-        for (int phase = 0; phase < t->r; phase++)
-            if ((u > 0 && p->tap[u][0][phase] != 0) || (u < t->q - 1 && p->tap[u][2][phase] != 0))
-                return false;
-    return true;
+        for (int phase = 0; phase < t->r; phase++) {
+            bool back = p->tap[u][0][phase] != 0, forth = p->tap[u][2][phase] != 0;
+            if ((back && u > 0) || (forth && (u < t->q - 1 || t->q == 1)))
+                return RIM_MORE;
+            if (back || forth)
+                found = RIM_ONE;
+        }
+    return found;
 }
 
 static bool plain_conv(const ta_node *n)
@@ -268,7 +277,7 @@ static int replace_tail(const ta_rewrite *r, int i)
     tail t;
     taps p;
 
-    if (!find_tail(r, i, &t) || !find_taps(&t, &p) || !ring_is_one(&t, &p))
+    if (!find_tail(r, i, &t) || !find_taps(&t, &p) || find_rim(&t, &p) == RIM_MORE)
         return -1;
     ta_graph *g = r->g;
     ta_node add = ta_node_of(TA_OP_ADD), shuffle = *t.shuffle;
@@ -278,7 +287,8 @@ static int replace_tail(const ta_rewrite *r, int i)
         made = ta_graph_add2(g, add, made, ta_graph_add1(g, base_conv(g, &t, &p), r->map[t.base]));
     }
     shuffle.factor = t.q;
-    return frame(r, &t, ta_graph_add1(g, shuffle, made));
+    made = ta_graph_add1(g, shuffle, made);
+    return find_rim(&t, &p) == RIM_ONE ? frame(r, &t, made) : made;
 }
 
 int ta_graph_fold_resize(ta_graph *g, ta_error *err)

@@ -107,7 +107,7 @@ def main():
     parser.add_argument("folders", nargs="*")
     parser.add_argument("--picture")
     parser.add_argument("--models", default="", help="only models whose path contains this")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     image, missed = picture(args.picture), 0
     folders = list(args.folders)
     try:
