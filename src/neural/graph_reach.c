@@ -249,7 +249,9 @@ static int lie(const extent *in, const extent *out, const extent *more, ta_reach
         }
     if (more->size[0] != more->size[1] || out->size[0] != out->size[1])
         return ta_fail(err, TA_ERR_UNAVAILABLE, "the model scales rows and columns differently");
-    if (num < 1 || num > 64 || den > 64)
+    if (num < 1)
+        return ta_fail(err, TA_ERR_UNAVAILABLE, "the model's output has one size, whatever the picture's");
+    if (num > 64 || den > 64)
         return ta_fail(err, TA_ERR_UNAVAILABLE, "the model scales by %lld/%lld", (long long)num, (long long)den);
     r->scale_num = (int)num;
     r->scale_den = (int)den;
