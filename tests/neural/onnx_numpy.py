@@ -98,7 +98,8 @@ def deconv(args, a):
     x, w = args[0], args[1]
     (sy, sx), (dy, dx), (top, left, bottom, right) = a["strides"], a["dilations"], a["pads"]
     h, width = x.shape[2:]
-    full = np.zeros((1, w.shape[1], (h - 1) * sy + (w.shape[2] - 1) * dy + 1, (width - 1) * sx + (w.shape[3] - 1) * dx + 1))
+    full = np.zeros((1, w.shape[1], (h - 1) * sy + (w.shape[2] - 1) * dy + 1,
+                     (width - 1) * sx + (w.shape[3] - 1) * dx + 1))
     for y in range(w.shape[2]):
         for z in range(w.shape[3]):
             full[0, :, y * dy:y * dy + (h - 1) * sy + 1:sy, z * dx:z * dx + (width - 1) * sx + 1:sx] += np.tensordot(

@@ -41,8 +41,9 @@ class Ncnn(unittest.TestCase):
                     want, got = case.expect(x), net.run(x)
                     self.assertEqual(want.shape, got.shape)
                     self.assertLess(np.abs(want - got).max(), 3e-6 * max(np.abs(want).max(), 1))
-                    lost = [(n - 2 * geometry["inset"]) * geometry["scale_num"] // geometry["scale_den"] for n in case.size]
-                    self.assertEqual(list(want.shape[1:]), lost)
+                    inner = [n - 2 * geometry["inset"] for n in case.size]
+                    self.assertEqual(list(want.shape[1:]),
+                                     [n * geometry["scale_num"] // geometry["scale_den"] for n in inner])
                     self.assertEqual(want.shape[0], geometry["channels_out"])
 
     def named(self, name):
@@ -82,7 +83,7 @@ class Ncnn(unittest.TestCase):
         self.assertEqual(made[0], made[1])
 
     def tiles(self, net, g, x, a, b, around):
-        """Is the tile over input lines and columns a..b, computed with `around` pixels on each side, as in the whole?"""
+        """Is the tile over input lines and columns a..b, given `around` pixels on each side, as in the whole?"""
         whole, scale = net.run(x), g["scale_num"] // g["scale_den"]
         first, last = a - around, b + around
         extra = (g["align_rest"] - (last - first)) % g["align"]
@@ -119,7 +120,8 @@ class Ncnn(unittest.TestCase):
         m.add("Deconvolution", "e", "f", {0: 2, 1: 2, 3: 2, 6: 16}).weights(2, 2, 2, 2)
         m.add("Crop", "c", "g", a9=[2, 2], a10=[-2, -2], a11=[1, 2]).add("BinaryOp", "f g", "out", {0: 0})
         net, g = self.convert(m)
-        self.assertEqual((1, 1, 2, 0, 3), tuple(g[k] for k in ("scale_num", "scale_den", "align", "align_rest", "inset")))
+        self.assertEqual((1, 1, 2, 0, 3),
+                         tuple(g[k] for k in ("scale_num", "scale_den", "align", "align_rest", "inset")))
         self.assertEqual(3, g["reach"])
         self.assertTrue(self.tiles(net, g, self.picture(2, (32, 32)), 10, 16, 4))
         self.assertFalse(self.tiles(net, g, self.picture(2, (32, 32)), 9, 15, 4), "a tile beside the grid")

@@ -232,7 +232,7 @@ static const wrong wrongs[] = {
       TA_ERR_DATA },
     { "Crop z 1 1 in out -23309=1,2 -23310=1,9 -23311=1,1", "axis 1 from 2 to 9", 2, 2, TA_ERR_UNAVAILABLE },
     { "Pooling z 1 1 in out 0=1 4=1", "has one size", 2, 2, TA_ERR_UNAVAILABLE },
-    { "Pooling z 1 1 in out 0=0 1=2", "parameter 0 is 0", 2, 2, TA_ERR_DATA },
+    { "Pooling z 1 1 in out 0=0 1=2", "parameter 0 is 0; only 1 can be imported", 2, 2, TA_ERR_UNAVAILABLE },
     { "Flatten z 1 1 in out", "behind a global mean only", 2, 2, TA_ERR_UNAVAILABLE },
 };
 
