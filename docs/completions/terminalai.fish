@@ -9,6 +9,7 @@ complete -c terminalai -n __fish_use_subcommand -f -a verify
 complete -c terminalai -n __fish_use_subcommand -f -a metrics
 complete -c terminalai -n __fish_use_subcommand -f -a compare
 complete -c terminalai -n __fish_use_subcommand -f -a presets
+complete -c terminalai -n __fish_use_subcommand -f -a models
 complete -c terminalai -n __fish_use_subcommand -f -a settings
 complete -c terminalai -n __fish_use_subcommand -f -a doctor
 complete -c terminalai -n __fish_use_subcommand -f -a sample

@@ -14,6 +14,7 @@ const ta_verb *const ta_verbs[] = {
     &ta_verb_metrics,
     &ta_verb_compare,
     &ta_verb_presets,
+    &ta_verb_models,
     &ta_verb_settings,
     &ta_verb_doctor,
     &ta_verb_sample,

@@ -124,4 +124,58 @@ void ta_engine_look(ta_engine engine, ta_engine_info *info);
 bool ta_cpu_has_bf16(void);
 const char *ta_precision_name(ta_precision p); /* "auto", "fp32", "bf16" */
 
+/* ---- The catalogue and the store of models -------------------------------------------------------------------- */
+
+/* One file of a model. `inside` is where it is in the package or folder, `sha256` its digest; NULL: not known. */
+typedef struct ta_model_file {
+    char *name, *inside, *sha256;
+} ta_model_file;
+
+/* An entry of the catalogue; what isn't said is NULL or 0. See models/catalogue.yaml for what each is. */
+typedef struct ta_model {
+    char *name, *title, *task, *licence, *licence_note;
+    char *client, *package, *version, *package_sha256, *tag; /* by package */
+    char *path, *source;                                     /* from a folder or file; brought by the user */
+    char *input, *layout, *notes;
+    char *origin; /* the file it was read from, NULL: built in */
+    int scale, padding;
+    int64_t size;
+    ta_model_file *files;
+    size_t file_count;
+} ta_model;
+
+/* All entries, in order of name: those built in, then $XDG_CONFIG_HOME/terminalai/models.yaml and the entries of
+ * imported models in the store, which replace earlier ones of the same name. Never changed once it is open. */
+typedef struct ta_catalogue {
+    ta_model *models;
+    size_t count;
+} ta_catalogue;
+
+/* TA_ERR_CONFIG: a file of the user's is wrong, with its line. */
+int ta_catalogue_open(ta_catalogue **c, ta_error *err);
+void ta_catalogue_free(ta_catalogue **c);
+/* TA_ERR_USAGE, with the nearest name, when there is none. */
+int ta_catalogue_find(const ta_catalogue *c, const char *name, const ta_model **m, ta_error *err);
+
+typedef enum ta_model_state { TA_MODEL_MISSING, TA_MODEL_INSTALLED, TA_MODEL_DAMAGED } ta_model_state;
+/* What is in the store. With `thorough` every file is read and compared with its SHA-256 (the catalogue's, else the one
+ * taken when it was imported); else the files only have to be there. `fault`, when given (at least TA_ERROR_TEXT
+ * bytes), says what is wrong. TA_ERR_CANCELLED, TA_ERR_AGAIN. */
+int ta_model_check(const ta_model *m, bool thorough, ta_model_state *state, char *fault, const ta_cancel *cancel,
+                   ta_error *err);
+/* The folder that the model's files are in, or would be in (ta_free). TA_ERR_UNAVAILABLE: there is no data folder. */
+int ta_model_folder(const ta_model *m, char **folder, ta_error *err);
+/* The path of one of its files, checked to be there: TA_ERR_UNAVAILABLE with the command that gets it. ta_free. */
+int ta_model_path(const ta_model *m, size_t file, char **path, ta_error *err);
+/* Gets the files by the catalogue's way, checks their digests and puts them in place, all or none; what was there
+ * before stays until then. TA_ERR_UNAVAILABLE: no client, no network, or only the user can bring it; TA_ERR_DATA:
+ * another file than pinned. Waits for another install of this store. */
+int ta_model_install(const ta_model *m, ta_cancel *cancel, ta_error *err);
+int ta_model_remove(const ta_model *m, ta_error *err);
+/* Copies the user's own files into the store, by the same rules; in the order of the entry's files. */
+int ta_model_import(const ta_model *m, const char *const *paths, size_t count, ta_cancel *cancel, ta_error *err);
+/* The same for a model that no entry names: writes an entry of its own beside the files. */
+int ta_model_import_new(const char *name, const char *task, int scale, const char *const *paths, size_t count,
+                        ta_cancel *cancel, ta_error *err);
+
 #endif

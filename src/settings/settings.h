@@ -4,6 +4,7 @@
 #define TA_SETTINGS_SETTINGS_H
 
 #include "base/base.h"
+#include "settings/yaml.h"
 #include "terminalai/settings.h"
 
 /* One id a row of table.def: TA_SET_crf. */

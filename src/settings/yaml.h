@@ -1,5 +1,5 @@
-/* The small part of YAML that configuration and presets use: one mapping of names to scalars, and in a preset one
- * nested mapping. Not for other folders. */
+/* The small part of YAML that configuration and presets use: one mapping of names to scalars, and one
+ * nested mapping of each name. Other folders get it with settings/settings.h. */
 #ifndef TA_SETTINGS_YAML_H
 #define TA_SETTINGS_YAML_H
 
