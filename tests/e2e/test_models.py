@@ -64,7 +64,8 @@ class Models(unittest.TestCase):
         wheel = self.put("tiny_model-1.2-py3-none-any.whl", b"")
         with zipfile.ZipFile(wheel, "w") as file:
             file.writestr("tiny_model/deep/net.onnx", b"a network")
-            file.writestr("tiny_model-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.2\n")
+            file.writestr("tiny_model-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\n"
+                          "Version: 1.2\n")
             file.writestr("tiny_model-1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
             file.writestr("tiny_model-1.2.dist-info/RECORD", "")
         with open(wheel, "rb") as file:
