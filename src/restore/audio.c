@@ -8,9 +8,8 @@
 static const struct {
     const char *name, *encoder;
 } codecs[] = {
-    { "aac", "aac" },  { "ac3", "ac3" },       { "eac3", "eac3" },
-    { "dts", "dca" },  { "flac", "flac" },     { "pcm", "pcm_s16le" },
-    { "opus", "libopus" },
+    { "aac", "aac" },   { "ac3", "ac3" },       { "eac3", "eac3" },    { "dts", "dca" },
+    { "flac", "flac" }, { "pcm", "pcm_s16le" }, { "opus", "libopus" },
 };
 
 static const char *encoder_of(const char *codec)
@@ -101,7 +100,11 @@ static int plan_encoded(ta_job *job, const AVStream *st, const char *codec, ta_e
     ta_audio_format in = { p->sample_rate, p->ch_layout, (enum AVSampleFormat)p->format };
     if (in.layout.order == AV_CHANNEL_ORDER_UNSPEC)
         av_channel_layout_default(&in.layout, in.layout.nb_channels);
-    r = ta_sound_plan(job->settings, &in, codec, &t->chain, &t->target, &notes, err);
+    ta_sound_findings found;
+    bool look = ta_sound_wants_look(job->settings);
+    r = look ? ta_sound_look(job->input, job->in, st->index, job->cancel, &found, err) : 0;
+    if (r >= 0)
+        r = ta_sound_plan(job->settings, &in, look ? &found : NULL, codec, &t->chain, &t->target, &notes, err);
     if (r < 0)
         ta_wrap(err, "'%s', stream %d", job->input, st->index);
     else
@@ -207,8 +210,8 @@ int ta_job_plan_audio(ta_job *job, ta_error *err)
         r = check_tracks(job, number, err);
     bool any = job->video >= 0;
     for (int i = 0; i < job->n_tracks; i++)
-        any = any || !job->tracks[i].copy || ctx->streams[job->tracks[i].source]->codecpar->codec_type ==
-                                                 AVMEDIA_TYPE_AUDIO;
+        any = any || !job->tracks[i].copy ||
+              ctx->streams[job->tracks[i].source]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
     if (r < 0 || any)
         return r;
     if (ta_get_is(job->settings, TA_SET_audio_tracks, "all")) {

@@ -25,7 +25,7 @@ static void describe_sound(const ta_job *job, ta_buf *b)
         ta_buf_addf(b, "%lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
     for (int i = 0; i < job->n_tracks; i++) {
         const ta_track *t = &job->tracks[i];
-        ta_buf_addf(b, "%d %s\n", t->source, t->copy ? "copy" : t->codec);
+        ta_buf_addf(b, "%d %s %s\n", t->source, t->copy ? "copy" : t->codec, t->target.model_sha256);
         for (int j = 0; j < t->chain.count; j++)
             ta_buf_addf(b, "%s\n", t->chain.stages[j]->spec);
     }

@@ -13,6 +13,7 @@
 /* A plan in the making. `now` is what leaves the last stage added. */
 typedef struct ta_sound_build {
     const ta_settings *s;
+    const ta_sound_findings *found; /* NULL: nothing was measured */
     const char *codec;
     ta_audio_format now;
     ta_chain *chain;
@@ -20,6 +21,7 @@ typedef struct ta_sound_build {
     ta_error *err;
     AVRational drift;
     int phase; /* in samples of the source, as the windows come before any change of rate */
+    char model_sha256[65];
 } ta_sound_build;
 
 /* A line of the notes. */
@@ -44,7 +46,9 @@ void ta_sound_step(ta_sound_build *b, int step);
 
 /* The parts of a plan, in order. */
 int ta_sound_names(ta_sound_build *b);
+int ta_sound_repair(ta_sound_build *b);
 int ta_sound_channel_fix(ta_sound_build *b);
+int ta_sound_speech(ta_sound_build *b);
 int ta_sound_enhance(ta_sound_build *b);
 int ta_sound_layout(ta_sound_build *b);
 int ta_sound_drift(ta_sound_build *b);

@@ -1,15 +1,15 @@
 /* The plan of one track: which stages, in which order, and what they give to the encoder.
  *
- * Order: channel fix, clean-up, layout, drift, rate, sample format. Anything that changes samples works in double
- * precision and ends in 32-bit float, whose 24 bits of mantissa hold more than any tape; a track that nothing is done
- * to keeps its own samples, bit by bit. */
+ * Order: repairs (of single channels, so before they are mixed), channel fix, speech denoiser, clean-up, layout, drift,
+ * rate, sample format. Anything that changes samples works in double precision and ends in 32-bit float, whose 24 bits
+ * of mantissa hold more than any tape; a track that nothing is done to keeps its own samples, bit by bit. */
 #include "sound/internal.h"
 
 static int refuse_missing(const ta_sound_build *b)
 {
     if (ta_get_is(b->s, TA_SET_audio_enhance, "deepfilternet")) {
         ta_fail(b->err, TA_ERR_UNAVAILABLE, "audio-enhance deepfilternet: this build has no neural sound engine");
-        return ta_hint(b->err, "use audio-enhance voice for speech, or moderate");
+        return ta_hint(b->err, "use speech-denoise rnnoise for speech, or audio-enhance moderate");
     }
     if (ta_get_is(b->s, TA_SET_upmix, "demucs")) {
         ta_fail(b->err, TA_ERR_UNAVAILABLE, "upmix demucs: this build has no neural sound engine");
@@ -38,15 +38,21 @@ static int add_format(ta_sound_build *b)
     return ta_sound_add(b, "format", &spec);
 }
 
-int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *codec, ta_chain *chain,
-                  ta_sound_target *target, ta_buf *notes, ta_error *err)
+int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const ta_sound_findings *found, const char *codec,
+                  ta_chain *chain, ta_sound_target *target, ta_buf *notes, ta_error *err)
 {
-    static int (*const parts[])(ta_sound_build *) = { ta_sound_names,  ta_sound_channel_fix, ta_sound_enhance,
-                                                      ta_sound_layout, ta_sound_drift,       ta_sound_rate,
-                                                      add_format };
-    ta_sound_build b = {
-        .s = s, .codec = codec, .now = *in, .chain = chain, .notes = notes, .err = err, .drift = { 1, 1 }, .phase = 1
-    };
+    static int (*const parts[])(ta_sound_build *) = { ta_sound_names,  ta_sound_repair,  ta_sound_channel_fix,
+                                                      ta_sound_speech, ta_sound_enhance, ta_sound_layout,
+                                                      ta_sound_drift,  ta_sound_rate,    add_format };
+    ta_sound_build b = { .s = s,
+                         .found = found,
+                         .codec = codec,
+                         .now = *in,
+                         .chain = chain,
+                         .notes = notes,
+                         .err = err,
+                         .drift = { 1, 1 },
+                         .phase = 1 };
     *target = (ta_sound_target){ .format = *in, .drift = { 1, 1 }, .phase = 1 };
     if (ta_streq(codec, "copy"))
         return 0;
@@ -63,6 +69,7 @@ int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *c
         target->format = b.now;
         target->drift = b.drift;
         target->phase = b.phase;
+        memcpy(target->model_sha256, b.model_sha256, sizeof target->model_sha256);
         target->hidden_delay = ta_sound_codec_find(codec)->hidden_delay;
     }
     return r;

@@ -16,20 +16,44 @@ typedef struct ta_sound_target {
     AVRational drift;       /* by which the sound is stretched besides the change of rate; 1/1: not */
     int phase;              /* a chain that is started a multiple of this many of its samples into the track cuts its
                              * windows where one started at the front cuts them */
+    char model_sha256[65];  /* of the speech denoiser's weights, "" = none: the samples depend on it */
 } ta_sound_target;
 
-/* Plans the stages of one track: channel fix, enhance chain, upmix or down-mix, drift, sample format. Everything but
- * the loudness gain, which is known only after the chain ran. The spec of each is libavfilter syntax. A chain that
- * works on more than two channels where a filter can't is refused with TA_ERR_USAGE. `codec` is the encoder's name in
- * our settings ("aac"). TA_ERR_UNAVAILABLE for deepfilternet and demucs in this build.
+/* The highest line of hum that is looked for, in multiples of the mains frequency: below 1 kHz. */
+enum { TA_HUM_LINES = 16 };
+
+/* What was measured on a track before it is planned. */
+typedef struct ta_sound_findings {
+    double seconds;     /* listened to; 0: nothing could be */
+    double hum_hz;      /* the mains frequency as it is on the tape, 0 = no hum */
+    uint32_t hum_lines; /* bit k - 1: the k-th multiple stands out */
+    double hum_dbfs;    /* the strongest line, a sine of full scale being 0 */
+    double syllables;   /* modulation at 2.5 to 6 Hz: variance of the envelope over its squared mean */
+    double streaks;     /* share of the energy over 500 Hz in steady tones, 0..1 */
+    bool music;         /* rather than speech */
+} ta_sound_findings;
+/* True when the settings want something measured: dehum auto, speech-guard. */
+bool ta_sound_wants_look(const ta_settings *s);
+/* Decodes eight windows of 6 s spread over the file (or its first 48 s, when it has no more than 96), with an input of
+ * its own. `known` is an open input of the same file, or NULL. The same for the same file, always. A stream in which
+ * nothing can be decoded is no error. */
+int ta_sound_look(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_sound_findings *found,
+                  ta_error *err);
+
+/* Plans the stages of one track: repairs (declip, declick, dehum), channel fix, speech denoiser, enhance chain, upmix
+ * or down-mix, drift, sample format. Everything but the loudness gain, which is known only after the chain ran. The
+ * spec of each is libavfilter syntax. A chain that works on more than two channels where a filter can't is refused with
+ * TA_ERR_USAGE. `codec` is the encoder's name in our settings ("aac"). `found` is what ta_sound_look found; NULL where
+ * ta_sound_wants_look is false. TA_ERR_UNAVAILABLE for deepfilternet and demucs in this build, and for a denoiser whose
+ * weights are missing.
  *
  * Every stage keeps the picture's time: filters' delays are taken out, and as many samples leave as came in (times
  * 1 + audio-drift / 10^6, and the change of rate). audio-drift stretches about time 0. The samples leave
  * packed: in the source's own format, bit by bit, when nothing is done to them, else in float, for the encoder to
  * convert (to 24 bits for flac and pcm). `notes` (may be NULL) receives a line for each thing that a user should know.
  * Codec "copy": no stages. */
-int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const char *codec, ta_chain *chain,
-                  ta_sound_target *target, ta_buf *notes, ta_error *err);
+int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const ta_sound_findings *found, const char *codec,
+                  ta_chain *chain, ta_sound_target *target, ta_buf *notes, ta_error *err);
 
 /* Loudness by EBU R 128 / ITU-R BS.1770-4, true peak 4x oversampled. */
 typedef struct ta_loudness {

@@ -220,6 +220,25 @@ class Timing(h.Case):
                 self.assert_sync(run, 10, at_least=2)
                 self.assertNear(m.sound_span(run.output)[2], m.sound_span(source)[2], 2, "samples")
 
+    def test_hum_is_found_and_goes(self):
+        """A 1 kHz tone with hum of 50 Hz and its third harmonic: told in the sidecar, gone from the file, by numpy."""
+        source = make.path("hum.flac")
+        h.subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i",
+                          "aevalsrc=.1*sin(2*PI*1000*t)+.03*sin(2*PI*50*t)+.01*sin(2*PI*150*t)"
+                          "+.001*(2*random(0)-1):s=44100:d=13", source], check=True)
+        run = h.restore(source, "--dehum", "auto", "--audio-codec", "flac", ext="mka")
+        self.assertIn("hum of 50.00 Hz", str(run.sidecar["warnings"]))
+
+        def level(path, hz):
+            s = m.sound(path)
+            part = s.samples[4 * s.rate:8 * s.rate, 0]
+            wave = np.exp(-2j * np.pi * hz * np.arange(len(part)) / s.rate)
+            return 20 * np.log10(abs(np.dot(part, wave)) / len(part))
+        for hz in (50, 150):
+            self.assertLess(level(run.output, hz), level(source, hz) - 20, hz)
+        self.assertNear(level(run.output, 1000), level(source, 1000), 0.2, "1 kHz")
+        self.assertNear(m.sound_span(run.output)[2], m.sound_span(source)[2], 0, "samples")
+
 
 class Loudness(h.Case):
     def check(self, source, *flags, want=None, peak=-1.5, codec="flac"):

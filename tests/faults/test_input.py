@@ -155,7 +155,7 @@ class Words(Faults):
 
     def test_what_is_not_in_this_build(self):
         for flags in (("--deinterlace", "qtgmc"), ("--engine", "realesrgan"), ("--face-restore", "gfpgan"),
-                      ("--audio-enhance", "deepfilternet")):
+                      ("--audio-enhance", "deepfilternet"), ("--speech-denoise", "rnnoise")):
             with self.subTest(flags[1]):
                 run = self.failure(clip(), *flags, code=69, says=[flags[1]])
                 self.assertIn("hint:", run.stderr)

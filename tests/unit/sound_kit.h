@@ -10,11 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <unistd.h>
 #include <libavfilter/avfilter.h>
 #include <libavfilter/buffersink.h>
 #include <libavfilter/buffersrc.h>
 
 #include "sound/sound.h"
+
+/* The path of test data beside the repository ("models/sh.rnnn"), NULL when it is not there. */
+static inline const char *kit_shared(const char *name)
+{
+    static const char *const places[] = { "../shared", "../../shared", "../../../shared" };
+    static char path[256];
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", places[i], name);
+        if (access(path, R_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
 
 typedef struct sig {
     int rate;
@@ -251,7 +266,7 @@ static inline void kit_plan(plan *p, const char *pairs, const char *layout, int 
     ta_settings *s = kit_settings(pairs);
     ta_audio_format in = { .sample_rate = rate, .sample_fmt = fmt };
     assert_int_equal(av_channel_layout_from_string(&in.layout, layout), 0);
-    p->status = ta_sound_plan(s, &in, codec, &p->chain, &p->target, &p->notes, &p->err);
+    p->status = ta_sound_plan(s, &in, NULL, codec, &p->chain, &p->target, &p->notes, &p->err);
     ta_settings_free(&s);
 }
 

@@ -223,7 +223,7 @@ static void out_of_memory(void **state)
         ta_error err = { 0 };
         ta_link link = { .type = AVMEDIA_TYPE_AUDIO, .audio = in }, out;
         ta_alloc_fail_at(n);
-        int r = ta_sound_plan(s, &in, "opus", &chain, &target, &notes, &err);
+        int r = ta_sound_plan(s, &in, NULL, "opus", &chain, &target, &notes, &err);
         if (r >= 0)
             r = ta_chain_configure(&chain, &link, &out, &err);
         ta_alloc_fail_at(0);
@@ -259,7 +259,7 @@ static void missing_engines(void **state)
     plan p;
     kit_plan(&p, "audio-enhance=deepfilternet", "stereo", 48000, AV_SAMPLE_FMT_S16, "aac");
     assert_int_equal(p.status, TA_ERR_UNAVAILABLE);
-    assert_non_null(strstr(p.err.hint, "voice"));
+    assert_non_null(strstr(p.err.hint, "rnnoise"));
     assert_int_equal(p.chain.count, 0);
     kit_plan_free(&p);
 }

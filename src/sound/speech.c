@@ -1,0 +1,120 @@
+/* Speech denoisers: RNNoise (J.-M. Valin, "A Hybrid DSP/Deep Learning Approach to Real-Time Full-Band Speech
+ * Enhancement", MMSP 2018) by libavfilter's arnndn, a network a channel, at 48 kHz in frames of 480 samples, of which
+ * it gives each one late. The weights are the user's. */
+#include <string.h>
+
+#include "sound/internal.h"
+
+enum { RATE = 48000, FRAME = 480, MAX_MODEL = 64 << 20 };
+
+/* True when the denoiser is left out for what was measured. Says so, or warns. */
+static bool guarded(ta_sound_build *b)
+{
+    const char *guard = ta_get_text(b->s, TA_SET_speech_guard);
+    if (ta_streq(guard, "off"))
+        return false;
+    if (!b->found || b->found->seconds <= 0) {
+        ta_sound_note(b, "speech-guard: no sound could be measured");
+        return false;
+    }
+    if (!b->found->music)
+        return false;
+    bool skip = ta_streq(guard, "skip");
+    ta_sound_note(b,
+                  "speech-denoise: this sounds like music (%.0f %% of its treble in steady tones, syllables %.2f); %s",
+                  100 * b->found->streaks, b->found->syllables,
+                  skip ? "the speech denoiser is left out (--speech-guard skip)"
+                       : "a speech denoiser damages music (--speech-guard skip leaves it out)");
+    return skip;
+}
+
+/* The weights must be there and look like weights: libavfilter says no more than "invalid argument". */
+static int check_model(ta_sound_build *b, const char *path, char sha256[65])
+{
+    static const char magic[] = "rnnoise-nu model file version";
+    char *data = NULL;
+    size_t size = 0;
+    if (!path[0]) {
+        ta_fail(b->err, TA_ERR_UNAVAILABLE,
+                "speech-denoise rnnoise needs a file of RNNoise weights, and none is named");
+        return ta_hint(b->err,
+                       "name one with --speech-model FILE.rnnn (text weights as libavfilter's arnndn reads them)");
+    }
+    int r = ta_read_file(path, MAX_MODEL, &data, &size, b->err);
+    if (r == TA_ERR_NOINPUT) {
+        ta_fail(b->err, TA_ERR_UNAVAILABLE, "speech-model '%s' is not there", path);
+        ta_hint(b->err, "name a file of RNNoise weights with --speech-model FILE.rnnn");
+        r = TA_ERR_UNAVAILABLE;
+    } else if (r >= 0 && (size < sizeof magic || memcmp(data, magic, sizeof magic - 1))) {
+        ta_fail(b->err, TA_ERR_DATA, "speech-model '%s' holds no RNNoise weights", path);
+        r = ta_hint(b->err, "such a file begins with the line '%s 1'", magic);
+    }
+    ta_sha256 *h = r >= 0 ? ta_sha256_new() : NULL;
+    if (h) {
+        ta_sha256_add(h, data, size);
+        ta_sha256_end(&h, sha256);
+    } else if (r >= 0) {
+        r = ta_no_memory(b->err);
+    }
+    ta_free(data);
+    return r;
+}
+
+/* A path as the value of an option in a graph: two levels of quoting, of the filter's options and of the graph. */
+static char *quote(const char *path)
+{
+    ta_buf b = { 0 };
+    for (const char *p = path; *p; p++) {
+        char c[2] = { *p };
+        if (strchr("\\':", *p)) /* "\:" for the options, of which the graph wants each again */
+            ta_buf_add(&b, *p == ':' ? "\\\\" : "\\\\\\");
+        else if (strchr("[],;", *p))
+            ta_buf_add(&b, "\\");
+        ta_buf_add(&b, c);
+    }
+    return ta_buf_take(&b);
+}
+
+/* At 48 kHz the sound is delayed further until the delay is whole samples of the source. */
+static int add_graph(ta_sound_build *b, const char *model)
+{
+    ta_buf spec = { 0 };
+    int rate = b->now.sample_rate, both = av_gcd(rate, RATE), unit = RATE / both;
+    int late = (FRAME + unit - 1) / unit * unit;
+    double mix = 1 - pow(10, -ta_get_float(b->s, TA_SET_speech_limit) / 20);
+    if (rate != RATE) {
+        ta_sound_want(b, &spec, AV_SAMPLE_FMT_DBLP);
+        ta_sound_then(&spec, "aresample=osr=%d:" TA_RESAMPLER, RATE);
+    }
+    ta_sound_want(b, &spec, AV_SAMPLE_FMT_FLTP);
+    if (late > FRAME)
+        ta_sound_then(&spec, "adelay=delays=%dS:all=1", late - FRAME);
+    ta_sound_then(&spec, "arnndn=m=%s:mix=%.9g", model, ta_get_float(b->s, TA_SET_speech_limit) >= 100 ? 1 : mix);
+    if (rate != RATE) {
+        ta_sound_want(b, &spec, AV_SAMPLE_FMT_DBLP);
+        ta_sound_then(&spec, "aresample=osr=%d:" TA_RESAMPLER, rate);
+    }
+    /* A frame begins with a whole sample of the source every so many samples. */
+    ta_sound_step(b, (int)((int64_t)FRAME / av_gcd(FRAME, unit) * unit * rate / RATE));
+    int block = (int)((int64_t)FRAME / av_gcd(FRAME, unit) * unit * rate / RATE);
+    return ta_sound_add_exact(b, "speech", (int)((int64_t)late * rate / RATE), block, &spec);
+}
+
+int ta_sound_speech(ta_sound_build *b)
+{
+    char sha256[65] = "";
+    const char *path = ta_get_text(b->s, TA_SET_speech_model);
+    if (ta_get_is(b->s, TA_SET_speech_denoise, "off"))
+        return 0;
+    int r = check_model(b, path, sha256);
+    if (r < 0 || guarded(b))
+        return r;
+    char *model = quote(path);
+    if (!model)
+        return ta_no_memory(b->err);
+    ta_sound_note(b, "speech-denoise: RNNoise with the weights '%s' (sha256 %.16s)", path, sha256);
+    memcpy(b->model_sha256, sha256, sizeof sha256);
+    r = add_graph(b, model);
+    ta_free(model);
+    return r;
+}
