@@ -171,7 +171,7 @@ extern const char *const ta_record_name[]; /* its file; NULL ends the list */
 struct json_t;
 /* Writes an object and its checksum. Takes `o`, which may be NULL: out of memory. */
 int ta_sealed_write(const char *path, struct json_t *o, ta_error *err);
-/* 1 and the object (free with json_decref), 0 when there is no such file, -1 when it is damaged. */
+/* 1 and the object (free with json_decref), 0 when there is no such file or it can't be read now, -1 when it is damaged. */
 int ta_sealed_read(const char *path, size_t max, struct json_t **o);
 
 /* Counters of what runs now: the flow, or those of all segments together. */

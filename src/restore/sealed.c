@@ -17,13 +17,14 @@ static void check_of(const json_t *o, char hex[65])
     free(text);
 }
 
-static bool is_whole(json_t *o)
+/* 1, 0, or -1 when there is no memory to know. */
+static int is_whole(json_t *o)
 {
     char check[65];
     json_t *written = json_incref(json_object_get(o, "check"));
     json_object_del(o, "check");
     check_of(o, check);
-    bool same = check[0] && ta_streq(json_string_value(written), check);
+    int same = check[0] ? ta_streq(json_string_value(written), check) : -1;
     json_decref(written);
     return same;
 }
@@ -50,12 +51,15 @@ int ta_sealed_read(const char *path, size_t max, json_t **o)
     *o = NULL;
     if (ta_file_size(path) < 0)
         return 0;
-    if (ta_read_file(path, max, &text, &size, NULL) >= 0)
-        *o = json_loadb(text, size, 0, NULL);
+    int r = ta_read_file(path, max, &text, &size, NULL);
+    if (r < 0)
+        return r == TA_ERR_DATA ? -1 : 0;
+    *o = json_loadb(text, size, 0, NULL);
     ta_free(text);
-    if (*o && is_whole(*o))
+    int whole = *o ? is_whole(*o) : 0;
+    if (whole > 0)
         return 1;
     json_decref(*o);
     *o = NULL;
-    return -1;
+    return whole < 0 ? 0 : -1;
 }
