@@ -178,4 +178,31 @@ int ta_model_import(const ta_model *m, const char *const *paths, size_t count, t
 int ta_model_import_new(const char *name, const char *task, int scale, const char *const *paths, size_t count,
                         ta_cancel *cancel, ta_error *err);
 
+/* ---- Models, loaded once ------------------------------------------------------------------------------------- */
+
+/* The models that a process has in use: each is loaded once, whoever asks, and stays until ta_models_free or
+ * ta_models_trim. One a process (a batch, a worker) is meant. Thread safe. */
+typedef struct ta_models ta_models;
+
+/* What is known of a picture model's geometry, for tiles; see ncnn.h for what each means. `known` is false for ONNX
+ * files, which don't tell. */
+typedef struct ta_model_geometry {
+    bool known, global;
+    int channels_in, channels_out, scale_num, scale_den, reach, align, align_rest, inset;
+} ta_model_geometry;
+
+/* Reads the catalogue. Free after all sessions' users are done asking; sessions given out live on. Waits for loads. */
+int ta_models_new(ta_models **models, ta_error *err);
+void ta_models_free(ta_models **models);
+/* Begins to load, on a thread of its own, so that other work goes on meanwhile; whether it succeeds is told by
+ * ta_models_get with the same words. TA_ERR_AGAIN. */
+int ta_models_start(ta_models *models, const char *name, size_t part, const ta_session_options *options, ta_error *err);
+/* The session of a model's file number `part` (a model of .param and .bin is part 0), one reference for the caller; it
+ * is loaded now, or was, or is being, with these options. The files' SHA-256 are checked first. TA_ERR_UNAVAILABLE: not
+ * installed, with the command that gets it; TA_ERR_DATA: damaged; as ta_session_open. `geometry` may be NULL. */
+int ta_models_get(ta_models *models, const char *name, size_t part, const ta_session_options *options, ta_session **s,
+                  ta_model_geometry *geometry, ta_cancel *cancel, ta_error *err);
+/* Lets go of what nobody else holds. */
+void ta_models_trim(ta_models *models);
+
 #endif
