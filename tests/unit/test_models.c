@@ -8,7 +8,10 @@ static const ta_session_options plain = { .precision = TA_PRECISION_FP32, .threa
 /* y = 2 x + 1 as model "line" and y = 2 x, of ncnn's form, as "twice", in a store of the test's own. */
 static void fill_store(void **state)
 {
-    static const unsigned char weight[] = { 0, 0, 0, 0, 0, 0, 0, 0x40 }; /* fp32 follows; 2.0 */
+    static const struct {
+        uint32_t tag; /* 0: fp32 follows */
+        float weight[9];
+    } twos = { 0, { 2, 0, 0, 0, 2, 0, 0, 0, 2 } };
     ta_buf model = onnx_affine(ONNX_FLOAT, 4);
     const char *line = in(state, "line.onnx"), *twice[] = { in(state, "twice.param"), in(state, "twice.bin") };
     setenv("XDG_DATA_HOME", in(state, "data"), 1);
