@@ -24,6 +24,7 @@ typedef struct look {
     double *x[2], *mix; /* the window */
     int filled;
     int windows; /* complete */
+    bool unfit;  /* swresample knows no way from this layout to stereo */
     ta_hum_meter *hum;
     ta_speech_meter *speech;
 } look;
@@ -55,9 +56,9 @@ static int fit(look *l, const AVFrame *f, ta_error *err)
         swr_alloc_set_opts2(&l->swr, &to, AV_SAMPLE_FMT_DBLP, TA_LOOK_RATE, &from, f->format, f->sample_rate, 0, NULL);
     if (r >= 0)
         r = swr_init(l->swr);
-    if (r < 0)
-        return r == AVERROR(ENOMEM) ? ta_no_memory(err)
-                                    : ta_fail(err, TA_ERR_DATA, "stream %d: its sound can't be measured", l->stream);
+    if (r == AVERROR(ENOMEM))
+        return ta_no_memory(err);
+    l->unfit = r < 0;
     av_channel_layout_uninit(&l->from);
     r = av_channel_layout_copy(&l->from, &f->ch_layout);
     l->from_fmt = f->format;
@@ -70,7 +71,7 @@ static int fit(look *l, const AVFrame *f, ta_error *err)
 static int take(look *l, ta_error *err)
 {
     int r = fit(l, l->frame, err);
-    if (r < 0)
+    if (r < 0 || l->unfit)
         return r;
     const uint8_t **in = (const uint8_t **)(uintptr_t)l->frame->extended_data;
     int count = l->frame->nb_samples;
@@ -129,10 +130,8 @@ static void seek_window(look *l, int i)
 
 static int look_around(look *l, ta_error *err)
 {
-    if (ta_input_duration_us(l->in) <= spread_us) {
-        int r = read_windows(l, WINDOWS, err);
-        return r;
-    }
+    if (ta_input_duration_us(l->in) <= spread_us)
+        return read_windows(l, WINDOWS, err);
     int r = 1;
     for (int i = 0; i < WINDOWS && r >= 0; i++) {
         seek_window(l, i);

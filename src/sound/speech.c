@@ -81,7 +81,7 @@ static int add_graph(ta_sound_build *b, const char *model)
     ta_buf spec = { 0 };
     int rate = b->now.sample_rate, both = av_gcd(rate, RATE), unit = RATE / both;
     int late = (FRAME + unit - 1) / unit * unit;
-    double mix = 1 - pow(10, -ta_get_float(b->s, TA_SET_speech_limit) / 20);
+    double limit = ta_get_float(b->s, TA_SET_speech_limit), mix = limit < 100 ? 1 - pow(10, -limit / 20) : 1;
     if (rate != RATE) {
         ta_sound_want(b, &spec, AV_SAMPLE_FMT_DBLP);
         ta_sound_then(&spec, "aresample=osr=%d:" TA_RESAMPLER, RATE);
@@ -89,14 +89,14 @@ static int add_graph(ta_sound_build *b, const char *model)
     ta_sound_want(b, &spec, AV_SAMPLE_FMT_FLTP);
     if (late > FRAME)
         ta_sound_then(&spec, "adelay=delays=%dS:all=1", late - FRAME);
-    ta_sound_then(&spec, "arnndn=m=%s:mix=%.9g", model, ta_get_float(b->s, TA_SET_speech_limit) >= 100 ? 1 : mix);
+    ta_sound_then(&spec, "arnndn=m=%s:mix=%.9g", model, mix);
     if (rate != RATE) {
         ta_sound_want(b, &spec, AV_SAMPLE_FMT_DBLP);
         ta_sound_then(&spec, "aresample=osr=%d:" TA_RESAMPLER, rate);
     }
     /* A frame begins with a whole sample of the source every so many samples. */
-    ta_sound_step(b, (int)((int64_t)FRAME / av_gcd(FRAME, unit) * unit * rate / RATE));
     int block = (int)((int64_t)FRAME / av_gcd(FRAME, unit) * unit * rate / RATE);
+    ta_sound_step(b, block);
     return ta_sound_add_exact(b, "speech", (int)((int64_t)late * rate / RATE), block, &spec);
 }
 

@@ -213,7 +213,8 @@ static void again(void **state)
 /* Each allocation of a plan and of a run fails once: an error, no crash, no leak (the sanitizers watch). */
 static void out_of_memory(void **state)
 {
-    ta_settings *s = kit_settings("audio-enhance=voice audio-layout=5.1 upmix=simple audio-drift=100");
+    ta_settings *s = kit_settings("audio-enhance=voice audio-layout=5.1 upmix=simple audio-drift=100 declip=on "
+                                  "declick=on dehum=50");
     ta_audio_format in = { 44100, AV_CHANNEL_LAYOUT_STEREO, AV_SAMPLE_FMT_S16 };
     int failures = 0;
     for (uint64_t n = 1; n < 2000; n++) {
