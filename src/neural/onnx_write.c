@@ -281,13 +281,22 @@ static void write_node(pb *p, const void *arg)
 
 /* ---- Initializers ---- */
 
+/* Only the axes that are cut, and a true end: OpenVINO takes any other number for a limit of the size. */
 static void put_slice_constants(pb *p, const ta_node *n, int i)
 {
-    const int64_t from[2] = { n->from[0], n->from[1] }, to[2] = { n->to[0], n->to[1] }, axes[2] = { 2, 3 };
+    int64_t from[2], to[2], axes[2];
+    int count = 0;
 
-    constant(p, i, "from", ONNX_INT64, from, 2);
-    constant(p, i, "to", ONNX_INT64, to, 2);
-    constant(p, i, "axes", ONNX_INT64, axes, 2);
+    for (int d = 0; d < 2; d++) {
+        if (!n->from[d] && n->to[d] == TA_GRAPH_TO_END)
+            continue;
+        from[count] = n->from[d];
+        to[count] = n->to[d] == TA_GRAPH_TO_END ? INT64_MAX : n->to[d];
+        axes[count++] = d + 2;
+    }
+    constant(p, i, "from", ONNX_INT64, from, count);
+    constant(p, i, "to", ONNX_INT64, to, count);
+    constant(p, i, "axes", ONNX_INT64, axes, count);
 }
 
 static void put_number(pb *p, int i, const char *what, float v)
