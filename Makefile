@@ -11,7 +11,8 @@ DESTDIR ?=
 SANITIZE_OPTIONS = ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=1:allocator_may_return_null=1 \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1
+	TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1 \
+	TBB_ENABLE_SANITIZERS=1
 # Rules about files need no sanitizer.
 SANITIZED_TESTS = --no-suite tree
 SOURCES = $(shell git ls-files '*.c' '*.h')

@@ -131,8 +131,11 @@ static int fail(const engine *e, ta_status code, const char *what, ta_error *err
 {
     char reason[320];
     const char *message = e->f.ov_get_last_err_msg();
+    bool memory = message && is_memory(message);
     last_reason(message, reason, sizeof reason);
-    if (message && is_memory(message)) {
+    if (message)
+        e->f.ov_free(message);
+    if (memory) {
         ta_fail(err, TA_ERR_AGAIN, "out of memory: %s: %s", what, reason);
         return ta_hint(err, "use smaller tiles or fewer requests at once, or close other programs");
     }
