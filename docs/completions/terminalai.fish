@@ -53,6 +53,11 @@ complete -c terminalai -l lut-strength -x -d 'How much of the look-up table is m
 complete -c terminalai -l engine -x -a 'auto classic realesrgan rtxvideo' -d 'What makes the picture larger; auto is classic on a machine without a suitable GPU'
 complete -c terminalai -l resolution -x -d 'Size of the output'
 complete -c terminalai -l scaler -x -a 'lanczos bicubic bilinear spline neighbor' -d 'Kernel of the classic scaler'
+complete -c terminalai -l upscale-model -x -d 'Model that enlarges the picture; a file takes and gives RGB from 0 to 1 as 1x3xHxW'
+complete -c terminalai -l tile -x -d 'Side of the tiles in which a model computes a picture, without what it sees around them; 0 chooses by the picture and the model'
+complete -c terminalai -l tile-overlap -x -d 'What a model sees around a tile; -1 is all that reaches into it, so that no seam can be seen or measured'
+complete -c terminalai -l tile-tolerance -x -d 'A tile that changed by no more than this, of 255, keeps its result; 0 keeps only what didn\'t change at all'
+complete -c terminalai -l neural-precision -x -a 'auto fp32 bf16' -d 'Numbers that models compute with; auto is bf16 where the CPU has instructions for it, which takes half the time'
 complete -c terminalai -l square-pixels -d 'Output square pixels; no keeps the source\'s sample aspect ratio'
 complete -c terminalai -l no-square-pixels
 complete -c terminalai -l sharpen -x -a 'off cas unsharp' -d 'Sharpener'

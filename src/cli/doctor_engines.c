@@ -15,14 +15,23 @@ static void runtime(ta_findings *f, ta_engine engine)
         ta_found(f, "engines", TA_FOUND_ABSENT, info.name, info.advice, "%s", info.problem);
 }
 
+static void realesrgan(ta_findings *f)
+{
+    ta_engine_info info;
+    ta_engine_look(TA_ENGINE_OPENVINO, &info);
+    if (info.found)
+        ta_found(f, "engines", TA_FOUND_FINE, "realesrgan", NULL, "by %s, with the model of upscale-model", info.title);
+    else
+        ta_found(f, "engines", TA_FOUND_ABSENT, "realesrgan", info.advice, "needs OpenVINO");
+}
+
 void ta_doctor_engines(ta_findings *f)
 {
     ta_found(f, "engines", TA_FOUND_FINE, "classic", NULL, "lanczos, bicubic, bilinear, spline, neighbor");
     runtime(f, TA_ENGINE_OPENVINO);
     runtime(f, TA_ENGINE_ONNXRUNTIME);
-    ta_found(f, "engines", TA_FOUND_ABSENT, "realesrgan", "use --engine classic, or auto, which is the same here",
-             "not in this version");
+    realesrgan(f);
     ta_found(f, "engines", TA_FOUND_ABSENT, "rtxvideo", "use --engine classic, or auto, which is the same here",
              "not in this version");
-    ta_found(f, "models", TA_FOUND_FINE, "models", NULL, "none are needed: no engine of this version reads one");
+    ta_found(f, "models", TA_FOUND_FINE, "models", NULL, "`terminalai models list` shows them; only realesrgan needs one");
 }

@@ -37,14 +37,27 @@ typedef struct ta_picture_counts {
 /* Does a frame at this time count? `c` may be NULL. */
 bool ta_picture_counted(const ta_picture_counts *c, int64_t us);
 
+/* Engines that folders below this one offer for making the picture larger; how they work is theirs. */
+typedef struct ta_picture_engines {
+    void *opaque;
+    /* Does the engine take and give this pixel format? */
+    bool (*takes)(enum AVPixelFormat fmt);
+    /* By how much the model that the settings name makes a picture larger. */
+    int (*factor)(void *opaque, const ta_settings *s, int *factor, ta_error *err);
+    /* A stage that makes `out`, `factor` times the size, of `in`. */
+    int (*stage)(void *opaque, const ta_settings *s, const ta_video_format *in, const ta_video_format *out,
+                 ta_stage **stage, ta_error *err);
+} ta_picture_engines;
+
 /* Plans the stages for settings and source, in the order of good practice: field repair (chroma shift, dedot), inverse
  * telecine, deinterlace, constant rate, rotation, crop, deblock, denoise, deband, colour, LUT, scale, sharpen, HDR,
  * captions, output format. Each step of the chain is one stage with a name and a spec in libavfilter syntax where it is
  * a filter. `chain` is not yet configured. `out_pix_fmt` is what the encoder wants (AV_PIX_FMT_NONE: keep).
- * `work_dir` is a folder for generated LUT files. `notes` receives remarks for the user, one a line.
+ * `work_dir` is a folder for generated LUT files. `engines` may be NULL: there are none. `notes` receives remarks for the user, one a line.
  * TA_ERR_UNAVAILABLE (69) for what this build can't do (qtgmc, neural engines, faces), with what to do instead. */
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
-                    const char *work_dir, ta_picture_counts *counts, ta_chain *chain, ta_buf *notes, ta_error *err);
+                    const char *work_dir, const ta_picture_engines *engines, ta_picture_counts *counts,
+                    ta_chain *chain, ta_buf *notes, ta_error *err);
 
 /* Puts the field order that the settings declare, if any, in the place of what was measured. */
 void ta_picture_declare_fields(const ta_settings *s, ta_picture_source *p);

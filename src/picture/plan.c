@@ -86,7 +86,7 @@ int ta_plan_filter(ta_plan *p, const ta_step *step, const char *filter)
 static int refuse_missing(ta_plan *p)
 {
     const ta_settings *s = p->s;
-    if (ta_get_is(s, TA_SET_engine, "realesrgan") || ta_get_is(s, TA_SET_engine, "rtxvideo")) {
+    if ((ta_get_is(s, TA_SET_engine, "realesrgan") && !p->engines) || ta_get_is(s, TA_SET_engine, "rtxvideo")) {
         ta_fail(p->err, TA_ERR_UNAVAILABLE, "the engine '%s' isn't part of this build", ta_get_text(s, TA_SET_engine));
         return ta_hint(p->err, "use --engine classic (or auto) with --scaler lanczos");
     }
@@ -194,12 +194,14 @@ static int plan_steps(ta_plan *p)
 }
 
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
-                    const char *work_dir, ta_picture_counts *counts, ta_chain *chain, ta_buf *notes, ta_error *err)
+                    const char *work_dir, const ta_picture_engines *engines, ta_picture_counts *counts,
+                    ta_chain *chain, ta_buf *notes, ta_error *err)
 {
     ta_plan p = { .s = s,
                   .src = src,
                   .out_fmt = out_pix_fmt,
                   .work_dir = work_dir,
+                  .engines = engines,
                   .counts = counts,
                   .chain = chain,
                   .notes = notes,

@@ -10,6 +10,7 @@ typedef struct ta_plan {
     const ta_picture_source *src;
     enum AVPixelFormat out_fmt; /* what the encoder wants, or AV_PIX_FMT_NONE */
     const char *work_dir;
+    const ta_picture_engines *engines; /* or NULL */
     ta_picture_counts *counts;
     ta_chain *chain;
     ta_buf *notes;

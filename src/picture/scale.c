@@ -3,11 +3,14 @@
  * beside it. */
 #include "picture/plan.h"
 
+#define NOT_LARGER "the engine realesrgan has nothing to do, as the picture isn't made larger (--resolution 2x would)"
+
 /* From what to what; sar of `in` is the true one. */
 typedef struct shape {
     ta_video_format in, out;
     char scaler[16];
     bool interlaced; /* scaled field by field */
+    bool rounded;    /* what a model made is rounded, not dithered */
 } shape;
 
 /* SD shown as HD needs the HD matrix, as players guess by size. The primaries aren't converted and keep their tag. */
@@ -82,6 +85,8 @@ static void scale_text(const shape *s, ta_buf *b)
     ta_scale_colours(b, &from, to);
     if (s->interlaced)
         ta_buf_add(b, ":interl=1");
+    if (s->rounded)
+        ta_buf_add(b, ":sws_dither=none");
     if (to->pix_fmt != from.pix_fmt)
         ta_buf_addf(b, ",format=%s", av_get_pix_fmt_name(to->pix_fmt));
     if (width != to->width || height != to->height)
@@ -183,23 +188,36 @@ static bool keeps_full_range(const ta_plan *p, enum AVPixelFormat fmt)
     return p->out_fmt == AV_PIX_FMT_NONE || ta_fmt_rgb(fmt) || (name && ta_starts(name, "yuvj"));
 }
 
-static int add_scale(ta_plan *p, int width, int height, AVRational declared, AVRational sar, AVRational out_sar)
+/* What the picture is to become. */
+typedef struct goal {
+    int width, height;
+    enum AVPixelFormat fmt;
+    AVRational declared, sar, out_sar; /* of the source as tagged, and in truth; of the output */
+    bool rounded;
+} goal;
+
+/* `p->now` gets the colour tags of the goal in the format `fmt`. */
+static void retag_goal(ta_plan *p, const goal *g, enum AVPixelFormat fmt)
 {
-    shape s = { .in = p->now, .interlaced = p->interlaced };
-    enum AVPixelFormat fmt = scaled_format(p);
-    bool hd = to_hd(p, height);
-    snprintf(s.scaler, sizeof s.scaler, "%s", ta_get_text(p->s, TA_SET_scaler));
-    s.in.sar = sar;
+    bool hd = to_hd(p, g->height);
     ta_plan_retag(p, fmt);
     if (hd) {
         p->now.matrix = AVCOL_SPC_BT709;
         p->now.transfer = AVCOL_TRC_BT709;
     }
-    if (fmt == p->out_fmt && !keeps_full_range(p, fmt))
+    if (g->fmt == p->out_fmt && !keeps_full_range(p, g->fmt) && !ta_fmt_rgb(fmt))
         p->now.range = AVCOL_RANGE_MPEG;
-    p->now.width = width;
-    p->now.height = height;
-    p->now.sar = out_sar;
+}
+
+static int add_scale(ta_plan *p, const goal *g)
+{
+    shape s = { .in = p->now, .interlaced = p->interlaced, .rounded = g->rounded };
+    snprintf(s.scaler, sizeof s.scaler, "%s", ta_get_text(p->s, TA_SET_scaler));
+    s.in.sar = g->sar;
+    retag_goal(p, g, g->fmt);
+    p->now.width = g->width;
+    p->now.height = g->height;
+    p->now.sar = g->out_sar;
     s.out = p->now;
     ta_buf b = { 0 };
     scale_text(&s, &b);
@@ -208,9 +226,58 @@ static int add_scale(ta_plan *p, int width, int height, AVRational declared, AVR
     ta_free(text);
     if (st) {
         ((scaler *)st->priv)->shape = s;
-        ((scaler *)st->priv)->declared = declared;
+        ((scaler *)st->priv)->declared = g->declared;
     }
     return ta_plan_add(p, &(ta_step){ "scale" }, st);
+}
+
+/* ---- By a model ------------------------------------------------------------------------------------------------------
+ */
+
+/* A format that the engine takes, without loss. */
+static int convert_for(ta_plan *p)
+{
+    enum AVPixelFormat now = p->now.pix_fmt, fmt = now;
+    int depth = ta_fmt_depth(now);
+    if (p->engines->takes(now))
+        return 0;
+    if (ta_fmt_rgb(now))
+        fmt = depth <= 8 ? AV_PIX_FMT_GBRP : depth <= 10 ? AV_PIX_FMT_GBRP10 : AV_PIX_FMT_GBRP16;
+    else
+        fmt = ta_fmt_yuv(now, depth);
+    ta_buf b = { 0 };
+    ta_plan_convert(p, fmt, &b);
+    return ta_plan_add_tagged(p, &(ta_step){ "format" }, &b);
+}
+
+/* The model's picture: as the output wants it where it has its size, else in 16 bits without subsampling for the scaler. */
+static int add_model(ta_plan *p, const goal *g)
+{
+    ta_stage *st = NULL;
+    int factor = 1, r = p->engines->factor(p->engines->opaque, p->s, &factor, p->err);
+    if (r < 0)
+        return r;
+    ta_video_format in = p->now;
+    bool final = in.width * factor == g->width && in.height * factor == g->height &&
+                 !av_cmp_q(g->declared, g->out_sar) && p->engines->takes(g->fmt);
+    enum AVPixelFormat between = ta_fmt_rgb(g->fmt) ? AV_PIX_FMT_GBRP16 : AV_PIX_FMT_YUV444P16;
+    retag_goal(p, g, final ? g->fmt : between);
+    p->now.width = in.width * factor;
+    p->now.height = in.height * factor;
+    r = p->engines->stage(p->engines->opaque, p->s, &in, &p->now, &st, p->err);
+    return r < 0 ? r : ta_plan_add(p, &(ta_step){ "upscale" }, st);
+}
+
+/* Enlarges by a model, and leaves the rest to the scaler. */
+static int enlarge(ta_plan *p, goal *g)
+{
+    if (p->interlaced) {
+        ta_fail(p->err, TA_ERR_USAGE, "a model enlarges whole pictures, and these are interlaced");
+        return ta_hint(p->err, "use --deinterlace auto (or --ivtc on), or --engine classic");
+    }
+    g->rounded = true;
+    int r = convert_for(p);
+    return r < 0 ? r : add_model(p, g);
 }
 
 int ta_plan_scale(ta_plan *p)
@@ -223,8 +290,11 @@ int ta_plan_scale(ta_plan *p)
     if (r < 0)
         return r;
     bool same_sar = !av_cmp_q(now, sar);
-    if (width == p->now.width && height == p->now.height && same_sar)
+    if (width == p->now.width && height == p->now.height && same_sar) {
+        if (ta_get_is(p->s, TA_SET_engine, "realesrgan"))
+            ta_plan_note(p, NOT_LARGER);
         return 0;
+    }
     if (same_sar && width == (p->now.width & ~1) && height == (p->now.height & ~1)) {
         char filter[48];
         snprintf(filter, sizeof filter, "crop=%d:%d:0:0:exact=1", width, height);
@@ -232,7 +302,16 @@ int ta_plan_scale(ta_plan *p)
         p->now.height = height;
         return ta_plan_add(p, &(ta_step){ "even size" }, ta_stage_new(&ta_filter_stage, "even size", filter));
     }
+    goal g = { width, height, scaled_format(p), now, square ? p->true_sar : now, sar, false };
+    bool model = ta_get_is(p->s, TA_SET_engine, "realesrgan");
+    if (model && (width > p->now.width || height > p->now.height)) {
+        r = enlarge(p, &g);
+        if (r < 0 || (p->now.width == width && p->now.height == height && p->now.pix_fmt == g.fmt && same_sar))
+            return r;
+    } else if (model) {
+        ta_plan_note(p, NOT_LARGER);
+    }
     if (p->interlaced && height != p->now.height)
         ta_plan_note(p, "the picture is scaled field by field, as it isn't deinterlaced");
-    return add_scale(p, width, height, now, square ? p->true_sar : now, sar);
+    return add_scale(p, &g);
 }

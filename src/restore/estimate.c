@@ -1,7 +1,8 @@
 /* What a job will cost: measured on a few pictures from its own beginning, run through its own stages and encoder. */
 #include "restore/internal.h"
 
-enum { TRIAL_FRAMES = 12 };
+/* A model takes a second and more for a picture, so only few of them are tried. */
+enum { TRIAL_FRAMES = 12, MODEL_FRAMES = 2 };
 /* Jobs with fewer output pixels than this surely end in less than a day, so nothing is measured for them. */
 static const double surely_short = 1440.0 * 1080 * 60 * 3600;
 
@@ -12,6 +13,14 @@ typedef struct trial {
     int64_t bytes;
     int frames_out;
 } trial;
+
+static const ta_stage *model_stage(const ta_job *job)
+{
+    for (int i = 0; i < job->chain.count; i++)
+        if (ta_upscale_is(job->chain.stages[i]))
+            return job->chain.stages[i];
+    return NULL;
+}
 
 static int count_packets(trial *t, ta_error *err)
 {
@@ -49,13 +58,13 @@ static int run_trial(ta_job *job, ta_input *in, ta_decoder *d, ta_chain *chain, 
 {
     AVPacket *pkt = av_packet_alloc();
     AVFrame *f = NULL;
-    int frames = 0, r = pkt ? 1 : ta_no_memory(err);
+    int frames = 0, r = pkt ? 1 : ta_no_memory(err), most = model_stage(job) ? MODEL_FRAMES : TRIAL_FRAMES;
     ta_input_select(in, 1ull << job->video);
-    while (r > 0 && frames < TRIAL_FRAMES && (r = ta_input_read(in, pkt, err)) > 0) {
+    while (r > 0 && frames < most && (r = ta_input_read(in, pkt, err)) > 0) {
         r = ta_decoder_send(d, pkt, err);
         av_packet_unref(pkt);
         r = r > 0 ? 0 : r;
-        while (r >= 0 && (f = av_frame_alloc()) && (r = ta_decoder_receive(d, f, err)) > 0) {
+        while (r >= 0 && frames < most && (f = av_frame_alloc()) && (r = ta_decoder_receive(d, f, err)) > 0) {
             tag_trial(job, f);
             frames++;
             r = ta_chain_push(chain, f, encode_trial, t, err);
@@ -85,8 +94,8 @@ static int measure(ta_job *job, double *cpu_per_frame, double *bytes_per_frame, 
     if (r >= 0)
         r = ta_decoder_open(&d, ta_input_context(in)->streams[job->video], 1, err);
     if (r >= 0)
-        r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, ta_job_scratch(job), &counts,
-                            &chain, &notes, err);
+        r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, ta_job_scratch(job),
+                            &job->engines, &counts, &chain, &notes, err);
     if (r >= 0)
         r = ta_chain_configure(&chain, &job->link_in, &out, err);
     int64_t cpu = ta_process_cpu_us();
@@ -123,6 +132,24 @@ static double audio_bytes(const ta_job *job)
     return bytes;
 }
 
+/* A model takes so much longer than all else that its tiles tell how long a job takes: one of them is measured. What
+ * doesn't change from one picture to the next is not computed again, so this is the most. */
+static int estimate_model(ta_job *job, const ta_stage *model, bool always, ta_error *err)
+{
+    double seconds = 0, cpu = 0, bytes = 0, rate = av_q2d(model->in.video.frame_rate);
+    char span[32];
+    int r = ta_upscale_measure(model, &seconds, err);
+    if (r < 0)
+        return r;
+    double frames = TA_MAX((double)job->duration_us, 0) / 1e6 * (rate > 0 ? rate : 30);
+    job->estimate_seconds = seconds * frames;
+    ta_log(TA_LOG_INFO, "upscale", "%.2g s a picture: %s for all that differ, if nothing else takes longer", seconds,
+           ta_print_span(job->estimate_seconds, span));
+    r = always ? measure(job, &cpu, &bytes, err) : 0;
+    job->estimate_bytes += (int64_t)(bytes * frames);
+    return r < 0 ? r : 0;
+}
+
 int ta_job_plan_estimate(ta_job *job, bool always, ta_error *err)
 {
     double cpu = 0, bytes = 0, frames = source_frames(job);
@@ -130,8 +157,11 @@ int ta_job_plan_estimate(ta_job *job, bool always, ta_error *err)
     double pixels = (double)job->link_out.video.width * job->link_out.video.height * rate *
                     (double)TA_MAX(job->duration_us, 0) / 1e6;
     job->estimate_bytes = (int64_t)audio_bytes(job);
-    if (job->video < 0 || (!always && pixels < surely_short))
+    const ta_stage *model = model_stage(job);
+    if (job->video < 0 || (!always && !model && pixels < surely_short))
         return 0;
+    if (model)
+        return estimate_model(job, model, always, err);
     int r = measure(job, &cpu, &bytes, err);
     if (r < 0)
         return r;

@@ -63,6 +63,8 @@ struct ta_job {
     ta_picture_source source;
     ta_scan_report scan;
     bool scan_known;           /* from a plan; nothing is measured */
+    ta_upscale_models *models;  /* freed behind all chains */
+    ta_picture_engines engines;
     ta_link link_in, link_out; /* before and behind the chain */
     ta_chain chain;
     ta_video_encoding encoding;

@@ -90,13 +90,24 @@ const char *ta_job_scratch(const ta_job *job)
     return work[0] ? work : temp && temp[0] ? temp : "/tmp";
 }
 
+/* The neural engines of a job, for its plan and for each of its segments. Nothing is loaded before it is wanted. */
+static int set_engines(ta_job *job, ta_error *err)
+{
+    int r = job->models ? 0 : ta_upscale_models_new(&job->models, job->cancel, err);
+    job->engines = (ta_picture_engines){ job->models, ta_rgb_takes, ta_upscale_factor, ta_upscale_stage_new };
+    return r;
+}
+
 static int plan_picture(ta_job *job, ta_error *err)
 {
     ta_buf notes = { 0 };
     enum AVPixelFormat fmt = ta_job_plan_pix_fmt(job, err);
     if (fmt == AV_PIX_FMT_NONE)
         return err->code;
-    int r = ta_picture_plan(job->settings, &job->source, fmt, ta_job_scratch(job), &job->counts, &job->chain, &notes, err);
+    int r = set_engines(job, err);
+    if (r >= 0)
+        r = ta_picture_plan(job->settings, &job->source, fmt, ta_job_scratch(job), &job->engines, &job->counts,
+                            &job->chain, &notes, err);
     if (r >= 0 && notes.data)
         for (char *line = notes.data, *next; line && *line; line = next) {
             next = strchr(line, '\n');

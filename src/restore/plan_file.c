@@ -90,6 +90,15 @@ static json_t *stages_part(const ta_job *job)
     return list;
 }
 
+/* How models cut the picture; null without one. */
+static json_t *tiles_part(const ta_job *job)
+{
+    for (int i = 0; i < job->chain.count; i++)
+        if (ta_upscale_is(job->chain.stages[i]))
+            return json_string(ta_upscale_tiles(job->chain.stages[i]));
+    return json_null();
+}
+
 static json_t *encoder_part(const ta_job *job)
 {
     const ta_video_encoding *v = &job->encoding;
@@ -134,10 +143,10 @@ static json_t *plan_document(const ta_job *job, const ta_source_identity *id)
     ta_settings_free_text(settings);
     if (!values)
         return NULL;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:n, s:{s:s, s:I}, s:o}", "program",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:o, s:{s:s, s:I}, s:o}", "program",
                      program_part(), "output", output_part(job), "source", source_part(job, id), "settings", values, "globals", globals_part(job),
                      "stages", stages_part(job), "encoder", encoder_part(job), "tracks", tracks_part(job), "threads",
-                     "encoder", job->encoding.threads, "filters", "any number gives the same", "tiles", "index", "sha256",
+                     "encoder", job->encoding.threads, "filters", "any number gives the same", "tiles", tiles_part(job), "index", "sha256",
                      ta_index_sha256(job->index), "frames", (json_int_t)ta_index_frames(job->index), "segments",
                      segments_part(job));
 }

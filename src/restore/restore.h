@@ -6,6 +6,7 @@
 #include "analyze/analyze.h"
 #include "flow/flow.h"
 #include "media/media.h"
+#include "neural/neural.h"
 #include "picture/picture.h"
 #include "settings/settings.h"
 #include "sound/sound.h"

@@ -54,8 +54,8 @@ static int plan_chain(run *u, const ta_segment *s, ta_error *err)
     ta_job *job = u->job;
     ta_buf notes = { 0 }; /* said once, when the job was planned */
     ta_link out;
-    int r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, ta_job_scratch(job), &u->counts,
-                            &u->chain, &notes, err);
+    int r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, ta_job_scratch(job), &job->engines,
+                            &u->counts, &u->chain, &notes, err);
     ta_buf_free(&notes);
     for (int i = 0; i < u->chain.count && r >= 0; i++)
         u->chain.stages[i]->threads = job->chain.stages[i]->threads;

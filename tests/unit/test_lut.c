@@ -285,7 +285,7 @@ static void names_that_need_quoting(void **state)
     ta_picture_source src = kit_small(AV_PIX_FMT_YUV420P);
     ta_chain chain = { 0 };
     ta_buf notes = { 0 };
-    if (ta_picture_plan(s, &src, AV_PIX_FMT_YUV420P, folder, NULL, &chain, &notes, &err) < 0)
+    if (ta_picture_plan(s, &src, AV_PIX_FMT_YUV420P, folder, NULL, NULL, &chain, &notes, &err) < 0)
         fail_msg("%s", err.text[0]);
     kit_frames in, ours;
     kit_make(&in, &src.video, 1, 0);
