@@ -66,7 +66,7 @@ static int memory_of(const denoiser *d, const double *v, int n, int *ahead)
     if (ta_streq(d->name, "hqdn3d")) {
         double luma = n > 2 ? v[2] : v[0] * 1.5, chroma = n > 3 ? v[3] : luma;
         double t = TA_MAX(luma, chroma) / 6;
-        return (int)TA_CLAMP(ceil(15 * t * t), 60, 240);
+        return (int)TA_CLAMP(ceil(45 * sqrt(t)), 30, 240);
     }
     if (ta_streq(d->name, "atadenoise"))
         return *ahead = n > 6 ? (int)v[6] / 2 : 4;

@@ -151,7 +151,7 @@ int ta_job_run_segment(ta_job *job, int number, ta_error *err)
     if (number == job->n_segments)
         return ta_sound_run(job, err);
     int r = ta_wait_for_space(job, job->cancel, err);
-    return r < 0 ? r : ta_segment_run(job, number, job->cancel, err);
+    return r < 0 ? r : ta_segment_run(job, number, job->cancel, NULL, NULL, err);
 }
 
 /* What only the making needed; the plan and the record of the result stay, and are never missing meanwhile. */

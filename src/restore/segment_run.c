@@ -135,7 +135,7 @@ static void account_rest(ta_job *job, run *u, int number)
     atomic_fetch_add(&job->out_us, length - u->stretch.out_us);
 }
 
-static int make(ta_job *job, int number, ta_cancel *cancel, ta_error *err)
+static int make(ta_job *job, int number, ta_cancel *cancel, void (*emptying)(void *opaque), void *opaque, ta_error *err)
 {
     const ta_segment *s = &job->segments[number];
     run *u = ta_alloc(sizeof *u);
@@ -147,6 +147,8 @@ static int make(ta_job *job, int number, ta_cancel *cancel, ta_error *err)
     u->stretch.segment = s;
     u->stretch.chain = &u->chain;
     u->stretch.counts = &u->counts;
+    u->stretch.emptying = emptying;
+    u->stretch.opaque = opaque;
     int r = open_file(u, number, err);
     if (r >= 0)
         r = open_all(u, s, err);
@@ -163,11 +165,12 @@ static int make(ta_job *job, int number, ta_cancel *cancel, ta_error *err)
     return r < 0 && r != TA_ERR_CANCELLED ? ta_wrap(err, "segment %d", number) : r;
 }
 
-int ta_segment_run(ta_job *job, int number, ta_cancel *cancel, ta_error *err)
+int ta_segment_run(ta_job *job, int number, ta_cancel *cancel, void (*emptying)(void *opaque), void *opaque,
+                   ta_error *err)
 {
     ta_segment_done done;
     if (!ta_segment_is_done(job, number, &done))
-        return make(job, number, cancel, err);
+        return make(job, number, cancel, emptying, opaque, err);
     ta_segment_done_free(&done);
     return 0;
 }

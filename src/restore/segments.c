@@ -7,7 +7,8 @@
 
 #include "restore/segments.h"
 
-enum { MOST_JOBS = 32, MOST_FLOWS = MOST_JOBS };
+/* One more than may be at work: while the last encoder empties, the next segment begins. */
+enum { MOST_JOBS = 32, MOST_WORKERS = MOST_JOBS + 1, MOST_FLOWS = MOST_WORKERS + 1 };
 /* Another segment is begun beside the others when the CPUs were idle for more than this share. */
 static const double idle_share = 0.15;
 
@@ -104,8 +105,9 @@ typedef struct workers {
     pthread_cond_t wake;
     /* lock */
     int next;         /* number of the segment to look at next */
-    int allowed;      /* workers that may run */
+    int allowed;      /* segments that may be at work at once */
     int active;
+    int emptying;     /* of these, those whose encoder has got its last frame */
     int most;         /* never more than these */
     bool tune;        /* jobs=auto */
     bool ended;       /* nothing is left to begin, or one failed */
@@ -159,12 +161,12 @@ static void tune(workers *w)
     ta_log(TA_LOG_VERBOSE, "restore", "%.0f %% of the CPUs were idle: %d segments at once", 100 - used * 100, w->allowed);
 }
 
-/* The next segment that is not done, or -1. Waits while this worker has no place. */
-static int take(workers *w, int worker)
+/* The next segment that is not done, or -1. Waits while there is no place. */
+static int take(workers *w)
 {
     ta_segment_done done;
     pthread_mutex_lock(&w->lock);
-    while (!w->ended && (worker >= w->allowed || !has_memory(w))) {
+    while (!w->ended && (w->active - w->emptying >= w->allowed || !has_memory(w))) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += 1;
@@ -189,9 +191,27 @@ static int take(workers *w, int worker)
     return number;
 }
 
-static void give(workers *w, int status, const ta_error *err)
+typedef struct worker {
+    workers *all;
+    bool emptying; /* all->lock */
+} worker;
+
+static void on_emptying(void *opaque)
 {
+    worker *self = opaque;
+    pthread_mutex_lock(&self->all->lock);
+    self->emptying = true;
+    self->all->emptying++;
+    pthread_cond_broadcast(&self->all->wake);
+    pthread_mutex_unlock(&self->all->lock);
+}
+
+static void give(worker *self, int status, const ta_error *err)
+{
+    workers *w = self->all;
     pthread_mutex_lock(&w->lock);
+    w->emptying -= self->emptying;
+    self->emptying = false;
     if (w->active > 0)
         w->each_rss = TA_MAX(w->each_rss, (resident_bytes() - w->base_rss) / w->active);
     w->active--;
@@ -207,20 +227,15 @@ static void give(workers *w, int status, const ta_error *err)
         ta_cancel_set(w->cancel);
 }
 
-typedef struct worker {
-    workers *all;
-    int number;
-} worker;
-
 static int work(void *opaque, ta_error *err)
 {
     worker *self = opaque;
     int n, r = 0;
-    while (r >= 0 && (n = take(self->all, self->number)) >= 0) {
+    while (r >= 0 && (n = take(self->all)) >= 0) {
         r = ta_wait_for_space(self->all->job, self->all->cancel, err);
         if (r >= 0)
-            r = ta_segment_run(self->all->job, n, self->all->cancel, err);
-        give(self->all, r, err);
+            r = ta_segment_run(self->all->job, n, self->all->cancel, on_emptying, self, err);
+        give(self, r, err);
     }
     return r;
 }
@@ -349,10 +364,10 @@ static int run_flow(ta_job *job, workers *w, worker *each, int left, ta_error *e
     job->flow = ta_flow_new(w->cancel);
     if (!job->flow)
         return ta_no_memory(err);
-    for (int i = 0; i < TA_MIN(w->most, left) && r >= 0; i++) {
+    for (int i = 0; i < TA_MIN(w->most + 1, left) && r >= 0; i++) {
         char name[32];
         snprintf(name, sizeof name, "segments %d", i + 1);
-        each[i] = (worker){ w, i };
+        each[i] = (worker){ .all = w };
         r = ta_flow_add(job->flow, name, work, &each[i], NULL, 0, NULL, 0, err);
     }
     if (r >= 0)
@@ -370,7 +385,7 @@ static int run_flow(ta_job *job, workers *w, worker *each, int left, ta_error *e
 int ta_segments_run(ta_job *job, ta_error *err)
 {
     workers w = { 0 };
-    worker each[MOST_JOBS];
+    worker each[MOST_WORKERS];
     shown s = { .count = 0 };
     int left = 0;
     remove_dead_parts(job);

@@ -51,8 +51,10 @@ int ta_segment_check(ta_job *job, int number, ta_cancel *cancel, ta_segment_done
 int ta_segment_mark(ta_job *job, int number, const ta_segment_done *d, ta_error *err);
 /* Paths in the job folder, new strings. */
 char *ta_segment_path(const ta_job *job, int number);
-/* Makes one segment, unless it is done already. */
-int ta_segment_run(ta_job *job, int number, ta_cancel *cancel, ta_error *err);
+/* Makes one segment, unless it is done already. `emptying` (may be NULL) is called from a thread of the flow when the encoder
+ * has got its last frame: another segment may begin then without work being doubled. */
+int ta_segment_run(ta_job *job, int number, ta_cancel *cancel, void (*emptying)(void *opaque), void *opaque,
+                   ta_error *err);
 
 /* How long it is, in microseconds of the source. */
 int64_t ta_segment_length_us(const ta_job *job, int number);

@@ -41,6 +41,8 @@ typedef struct ta_stretch {
     ta_picture_counts *counts;
     struct ta_video_nodes *nodes;
     _Atomic(ta_encoder *) encoder;
+    void (*emptying)(void *opaque); /* called once when the encoder has got its last frame; NULL = nobody asks */
+    void *opaque;
     int64_t done_us, out_us;   /* what of it was added to the job's counters */
     ta_stretch_result result;
 } ta_stretch;

@@ -118,6 +118,8 @@ static int encode_video(void *opaque, ta_error *err)
     }
     if (r < 0)
         return ta_fail(err, (ta_status)r, "cancelled");
+    if (v->s->emptying)
+        v->s->emptying(v->s->opaque);
     if (!e)
         return v->s->segment ? 0 : fail_empty(v->job, err);
     return encode_frame(v, e, NULL, err);

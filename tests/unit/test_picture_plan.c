@@ -182,13 +182,13 @@ static void strengths(void **state)
         const char *settings, *want;
         int behind, ahead;
     } cases[] = {
-        { "denoise=hqdn3d", "hqdn3d=luma_spatial=4:chroma_spatial=3:luma_tmp=6:chroma_tmp=4.5", 60, 0 },
-        { "denoise=hqdn3d denoise-strength=light", "hqdn3d=luma_spatial=1:chroma_spatial=1:luma_tmp=2:chroma_tmp=2", 60,
+        { "denoise=hqdn3d", "hqdn3d=luma_spatial=4:chroma_spatial=3:luma_tmp=6:chroma_tmp=4.5", 45, 0 },
+        { "denoise=hqdn3d denoise-strength=light", "hqdn3d=luma_spatial=1:chroma_spatial=1:luma_tmp=2:chroma_tmp=2", 30,
           0 },
         { "denoise=hqdn3d denoise-strength=heavy", "hqdn3d=luma_spatial=8:chroma_spatial=6:luma_tmp=12:chroma_tmp=9",
-          60, 0 },
+          64, 0 },
         { "denoise=hqdn3d denoise-strength=2:1:2:3", "hqdn3d=luma_spatial=2:chroma_spatial=1:luma_tmp=2:chroma_tmp=3",
-          60, 0 },
+          32, 0 },
         { "denoise=atadenoise", "atadenoise=0a=0.02:0b=0.04:1a=0.02:1b=0.04:2a=0.02:2b=0.04:s=9", 4, 4 },
         { "denoise=nlmeans denoise-strength=2.5:5", "nlmeans=s=2.5:p=5", 0, 0 },
         { "sharpen=unsharp sharpen-strength=0.25", "unsharp=lx=5:ly=5:la=0.5:cx=5:cy=5:ca=0", 0, 0 },
