@@ -58,16 +58,42 @@ static void set_quality(AVDictionary **o, const char *encoder, int crf)
     }
 }
 
-static int set_options(AVDictionary **o, const ta_video_encoding *v, ta_error *err)
+/* x264's AVX-512 code for macroblock trees (mbtree; seen in its release 164) reads memory that nobody wrote where a row has
+ * no multiple of eight macroblocks: the same pictures then give other bytes from run to run, in the ffmpeg program as well
+ * (MALLOC_PERTURB_ shows it). There it gets AVX2 and what comes with it. */
+static const char *steady_x264(const ta_video_encoding *v, int width)
+{
+#if defined(__x86_64__)
+    bool own = v->options && strstr(v->options, "asm=");
+    if (strcmp(v->encoder, "libx264") == 0 && (width + 15) / 16 % 8 != 0 && !own && __builtin_cpu_supports("avx512f"))
+        return "asm=MMX2,SSE2Fast,LZCNT,SSSE3,SSE4.2,AVX,FMA3,BMI2,AVX2";
+#endif
+    (void)v;
+    (void)width;
+    return "";
+}
+
+static int set_params(AVDictionary **o, const char *name, const ta_video_encoding *v, int width, ta_error *err)
+{
+    const char *steady = steady_x264(v, width), *options = v->options ? v->options : "";
+    if (!steady[0] && !options[0])
+        return 0;
+    char *all = ta_format("%s%s%s", steady, steady[0] && options[0] ? ":" : "", options);
+    int r = all && av_dict_set(o, name, all, 0) >= 0 ? 0 : ta_no_memory(err);
+    ta_free(all);
+    return r;
+}
+
+static int set_options(AVDictionary **o, const ta_video_encoding *v, int width, ta_error *err)
 {
     const char *params;
     set_quality(o, v->encoder, v->crf);
     if (v->preset)
         av_dict_set(o, "preset", v->preset, 0);
+    if (is_params_encoder(v->encoder, &params))
+        return set_params(o, params, v, width, err);
     if (!v->options || !v->options[0])
         return 0;
-    if (is_params_encoder(v->encoder, &params))
-        return av_dict_set(o, params, v->options, 0) < 0 ? ta_no_memory(err) : 0;
     if (av_dict_parse_string(o, v->options, "=", ":", 0) < 0)
         return ta_fail(err, TA_ERR_USAGE, "encoder-options '%s' is not name=value:name=value", v->options);
     return 0;
@@ -199,7 +225,7 @@ static int set_video(AVCodecContext *c, const ta_video_encoding *v, const AVFram
     if (c->codec_id == AV_CODEC_ID_FFV1)
         set_ffv1(c, o);
     int r = ta_ends(v->encoder, "_vaapi") ? open_upload(c, err) : 0;
-    return r < 0 ? r : set_options(o, v, err);
+    return r < 0 ? r : set_options(o, v, c->width, err);
 }
 
 /* How many FFV1 contexts encode side by side, each a frame: 1 unless every frame is a key frame, where FFV1 starts anew
