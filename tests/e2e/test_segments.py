@@ -209,6 +209,13 @@ class Segments(h.Case):
                     self.assertEqual(len(m.framemd5(many.output)), len(m.framemd5(one.output)))
                     h.call("verify", many.output)
 
+    def test_memory_is_no_input(self):
+        """The same bytes whatever fresh memory holds: x264's lookahead once read what nobody had written."""
+        found = {h.sha256(h.restore(tape("mpg"), "--resolution", "352x264", "--no-square-pixels", "--encoder-preset",
+                                    "medium", "--segment", 0, env={"MALLOC_PERTURB_": str(fill)}).output)
+                 for fill in (0, 85, 170)}
+        self.assertEqual(len(found), 1)
+
 
 if __name__ == "__main__":
     h.main()
