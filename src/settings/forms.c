@@ -344,6 +344,11 @@ static bool preview(const char *text, ta_form *form)
     return true;
 }
 
+static bool upscale_model(const char *text, ta_form *form)
+{
+    return *text || refuse(form, "a model needs a name or a file");
+}
+
 static bool jobs(const char *text, ta_form *form)
 {
     int64_t n;
@@ -423,6 +428,7 @@ ta_form_check ta_form_of(const char *name)
                   { "preset", preset },
                   { "output-template", output_template },
                   { "preview", preview },
+                  { "upscale-model", upscale_model },
                   { "jobs", jobs },
                   { "split", split } };
     for (size_t i = 0; i < TA_COUNT(forms); i++)

@@ -157,7 +157,8 @@ class Words(Faults):
         for flags in (("--deinterlace", "qtgmc"), ("--engine", "realesrgan"), ("--face-restore", "gfpgan"),
                       ("--audio-enhance", "deepfilternet"), ("--speech-denoise", "rnnoise")):
             with self.subTest(flags[1]):
-                run = self.failure(clip(), *flags, code=69, says=[flags[1]])
+                told = "models install" if flags[1] == "realesrgan" else flags[1]  # its model is what is missing
+                run = self.failure(clip(), *flags, code=69, says=[told])
                 self.assertIn("hint:", run.stderr)
 
 if __name__ == "__main__":
