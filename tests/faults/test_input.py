@@ -157,7 +157,7 @@ class Words(Faults):
         for flags in (("--deinterlace", "qtgmc"), ("--engine", "realesrgan"), ("--face-restore", "gfpgan"),
                       ("--audio-enhance", "deepfilternet"), ("--speech-denoise", "rnnoise")):
             with self.subTest(flags[1]):
-                told = "models install" if flags[1] == "realesrgan" else flags[1]  # its model is what is missing
+                told = flags[1] + "|models install"  # the engine, or its model
                 run = self.failure(clip(), *flags, code=69, says=[told])
                 self.assertIn("hint:", run.stderr)
 
