@@ -257,9 +257,9 @@ class Parallel(h.Case):
         return most
 
     def test_jobs(self):
-        self.assertEqual(self.watch("--jobs", "1"), 1)
-        self.assertEqual(self.watch("--jobs", "2"), 2)
-        self.assertEqual(self.watch("--jobs", "3"), 3)
+        """One more may be seen: the next begins while the last one's encoder empties."""
+        for jobs in (1, 2, 3):
+            self.assertIn(self.watch("--jobs", str(jobs)), (jobs, jobs + 1))
         self.assertGreaterEqual(self.watch("--jobs", "auto"), 1)
 
     def test_memory_limit(self):
