@@ -19,6 +19,8 @@ struct ta_cancel {
     ta_cancel *parent;
     int fd; /* readable once set */
     atomic_bool set;
+    atomic_bool held;
+    atomic_int go_fd; /* readable while not held; -1 until the first hold */
 };
 
 static int chain_length(const ta_cancel *c)
@@ -37,6 +39,7 @@ ta_cancel *ta_cancel_new(ta_cancel *parent)
     if (!c)
         return NULL;
     c->parent = parent;
+    atomic_init(&c->go_fd, -1);
     c->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->fd < 0)
         ta_freep(&c);
@@ -48,6 +51,8 @@ void ta_cancel_free(ta_cancel **c)
     if (!c || !*c)
         return;
     close((*c)->fd);
+    if (atomic_load(&(*c)->go_fd) >= 0)
+        close(atomic_load(&(*c)->go_fd));
     ta_freep(c);
 }
 
@@ -98,4 +103,49 @@ bool ta_cancel_wait(ta_cancel *c, int64_t us)
         ppoll(polls, (nfds_t)n, &t, NULL); /* EINTR: look again */
     }
     return true;
+}
+
+/* ---- Holding --------------------------------------------------------------------------------------------------------- */
+
+int ta_cancel_hold(ta_cancel *c, bool held)
+{
+    uint64_t count = 1;
+    int fd = atomic_load(&c->go_fd);
+    if (fd < 0 && !held)
+        return 0;
+    if (fd < 0) {
+        fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (fd < 0)
+            return TA_ERR_AGAIN;
+        atomic_store(&c->go_fd, fd);
+    }
+    /* Neither can fail in a way that matters: an empty counter can't be read, a full one is readable. */
+    ssize_t ignored = held ? read(fd, &count, sizeof count) : 0;
+    atomic_store(&c->held, held);
+    if (!held)
+        ignored = write(fd, &count, sizeof count);
+    (void)ignored;
+    return 0;
+}
+
+/* The descriptor that tells when the nearest held token goes on, or -1. */
+static int held_fd(const ta_cancel *c)
+{
+    for (; c; c = c->parent)
+        if (atomic_load_explicit(&c->held, memory_order_acquire))
+            return atomic_load(&c->go_fd);
+    return -1;
+}
+
+bool ta_cancel_pass(const ta_cancel *c)
+{
+    for (int go; (go = held_fd(c)) >= 0 && !ta_cancelled(c);) {
+        int fds[MAX_CHAIN];
+        struct pollfd polls[MAX_CHAIN + 1] = { { .fd = go, .events = POLLIN } };
+        int n = ta_cancel_fds(c, fds, MAX_CHAIN);
+        for (int i = 0; i < n; i++)
+            polls[i + 1] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+        poll(polls, (nfds_t)n + 1, -1);
+    }
+    return !ta_cancelled(c);
 }

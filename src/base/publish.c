@@ -155,6 +155,31 @@ int ta_publish_open_as(ta_publish **out, const char *path, const char *temp, boo
     return ret;
 }
 
+int ta_publish_adopt(ta_publish **out, const char *path, const char *temp, bool overwrite, ta_error *err)
+{
+    struct stat st;
+    *out = NULL;
+    ta_publish *p = ta_alloc(sizeof(*p));
+    if (!p)
+        return ta_no_memory(err);
+    p->slot = -1;
+    p->overwrite = overwrite;
+    p->path = ta_strdup(path);
+    p->temp = ta_strdup(temp);
+    p->fd = p->temp ? open(temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+    int ret = !p->path || !p->temp ? ta_no_memory(err) : 0;
+    if (!ret && p->fd < 0)
+        ret = ta_fail_errno(err, errno, false, "can't open", temp);
+    if (!ret && (fstat(p->fd, &st) || !S_ISREG(st.st_mode)))
+        ret = ta_fail(err, TA_ERR_DATA, "'%s' is not a plain file", temp);
+    if (!ret)
+        ret = check_target(p, err);
+    if (ret)
+        dispose(&p);
+    *out = p;
+    return ret;
+}
+
 int ta_publish_open(ta_publish **p, const char *path, bool overwrite, ta_error *err)
 {
     return ta_publish_open_as(p, path, NULL, overwrite, err);

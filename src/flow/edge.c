@@ -45,6 +45,7 @@ static size_t frame_bytes(const AVFrame *f)
 
 int ta_edge_push_frame(ta_edge *e, AVFrame *frame)
 {
+    ta_cancel_pass(e->cancel); /* when cancelled, the queue will say so */
     int r = ta_queue_push(e->queue, frame, frame_bytes(frame));
     if (r < 0)
         av_frame_free(&frame);

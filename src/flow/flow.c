@@ -86,6 +86,7 @@ void ta_flow_free(ta_flow **flow)
 static ta_edge *add_edge(ta_flow *f, ta_edge *e)
 {
     if (e) {
+        e->cancel = f->cancel;
         e->next = f->edges;
         f->edges = e;
     }

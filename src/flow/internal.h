@@ -7,6 +7,7 @@
 struct ta_edge {
     ta_queue *queue;
     bool packets;
+    const ta_cancel *cancel; /* of the flow: a held job stops where frames are given on */
     ta_edge *next; /* all edges of a flow */
 };
 

@@ -298,6 +298,7 @@ static int read_failed(ta_input *in, int averror, ta_error *err)
 int ta_input_read_raw(ta_input *in, AVPacket *pkt, ta_error *err)
 {
     for (;;) {
+        ta_cancel_pass(in->cancel); /* a held job stops here; a cancelled one at the read */
         int r = av_read_frame(in->ctx, pkt);
         if (r == AVERROR_EOF)
             return ta_io_error(in->io) ? read_failed(in, AVERROR(EIO), err) : 0;
