@@ -241,16 +241,20 @@ static bool give_captions(end *e, AVFrame *frame, AVBufferRef **data)
     return good && wait_for_place(e, (*data)->data, (*data)->size);
 }
 
+static const AVRational fine = { 1, 1000000 };
+
+/* Up to when a frame gets what was taken, in microseconds. Half a frame: the constant rate may have moved it a little. */
+static int64_t due(const AVFrame *frame, const ta_video_format *v)
+{
+    int64_t time = av_rescale_q(frame->pts, v->time_base, fine);
+    return v->frame_rate.num > 0 ? time + av_rescale_q(1, av_inv_q(v->frame_rate), fine) / 2 : time;
+}
+
 /* Gives a frame all that is due at its time; at the end, all there is. */
 static int give_due(ta_stage *st, AVFrame *frame, bool all, ta_error *err)
 {
     end *e = st->priv;
-    const ta_video_format *v = &st->in.video;
-    /* Half a frame: the constant rate may have moved it a little. */
-    AVRational fine = { 1, 1000000 };
-    int64_t time = av_rescale_q(frame->pts, v->time_base, fine);
-    if (v->frame_rate.num > 0)
-        time += av_rescale_q(1, av_inv_q(v->frame_rate), fine) / 2;
+    int64_t time = due(frame, &st->in.video);
     bool good = true;
     for (taken *t; good && (t = store_next(e->store, time, fine, all)); taken_free(t))
         for (int k = 0; k < KINDS && good; k++)
@@ -259,6 +263,12 @@ static int give_due(ta_stage *st, AVFrame *frame, bool all, ta_error *err)
     if (good && !av_frame_get_side_data(frame, AV_FRAME_DATA_A53_CC))
         good = give_waiting(e, frame);
     return good ? 0 : ta_no_memory(err);
+}
+
+void ta_captions_forget(ta_stage *give, const AVFrame *frame, const ta_video_format *v)
+{
+    for (taken *t; (t = store_next(((end *)give->priv)->store, due(frame, v), fine, false)); taken_free(t))
+        ;
 }
 
 static int emit_held(ta_stage *st, ta_error *err)

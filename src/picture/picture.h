@@ -85,6 +85,10 @@ typedef struct ta_grid_cuts {
     AVRational time_base;
 } ta_grid_cuts;
 void ta_picture_cut(ta_chain *chain, const ta_grid_cuts *cuts);
+/* Frames whose finished form would be before `from` (a time behind the chain, in `tb`; INT64_MIN: none) are let go behind
+ * the last stage that remembers earlier ones, so that the stages behind it don't work for nothing. `in` is the link
+ * that the (configured) chain begins with. TA_ERR_AGAIN when out of memory. */
+int ta_picture_end_lead(ta_chain *chain, const ta_link *in, AVRational tb, int64_t from, ta_error *err);
 /* The bound between the finished frames of the source frames before `pts` and those from it on: a time behind the
  * (configured) chain, in the time base of `out`. `origin` and `pts` are in the time base of `in`; `rate` is that of the
  * encoder, 0/1 where times vary. */

@@ -108,6 +108,10 @@ ta_stage *ta_timed_stage(const char *name, const char *spec, const ta_timing *ti
  * clips that are shorter than half of that. */
 ta_stage *ta_window_stage(const char *name, const char *filter, int size);
 
+/* Takes out of the store of captions what the giving end would put on this frame, a frame of the format `v` that never
+ * gets there. Only before any frame that does. */
+void ta_captions_forget(ta_stage *give, const AVFrame *frame, const ta_video_format *v);
+
 /* Counters of a constant-rate stage; NULL for none. */
 void ta_constant_rate_counts(ta_stage *st, ta_picture_counts *counts);
 

@@ -137,6 +137,8 @@ int ta_job_plan_output(ta_job *job, ta_error *err);            /* output.c */
 int ta_fail_output_exists(const ta_job *job, ta_error *err);
 int ta_job_plan_encoding(ta_job *job, ta_error *err);          /* encoding.c */
 enum AVPixelFormat ta_job_plan_pix_fmt(ta_job *job, ta_error *err);
+/* How many threads a stage of the chain gets for slices: what the settings say, else by what its filter costs. */
+int ta_stage_threads(const ta_job *job, const ta_stage *st);
 int ta_job_plan_audio(ta_job *job, ta_error *err);             /* audio.c */
 int ta_job_plan_estimate(ta_job *job, bool measure, ta_error *err); /* estimate.c */
 int ta_check_space(ta_job *job, ta_error *err);

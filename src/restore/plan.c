@@ -119,10 +119,8 @@ static int plan_picture(ta_job *job, ta_error *err)
     if (r < 0)
         return r;
     link_of_source(job);
-    for (int i = 0; i < job->chain.count; i++) {
-        int threads = (int)ta_get_int(job->settings, TA_SET_threads);
-        job->chain.stages[i]->threads = threads ? threads : TA_MAX(ta_cpu_count() / 2, 1);
-    }
+    for (int i = 0; i < job->chain.count; i++)
+        job->chain.stages[i]->threads = ta_stage_threads(job, job->chain.stages[i]);
     return ta_chain_configure(&job->chain, &job->link_in, &job->link_out, err);
 }
 

@@ -39,14 +39,14 @@ static int write_packets(void *opaque, ta_error *err)
 
 /* ---- Setting up --------------------------------------------------------------------------------------------------- */
 
-/* Half a frame before its own frames, so that rounding of their times does no harm. */
+/* From a quarter of a frame before its own frames, so that rounding of their times does no harm. */
 static void set_window(run *u, const ta_segment *s)
 {
     const ta_job *job = u->job;
     AVRational tb = job->link_in.video.time_base, rate = job->link_in.video.frame_rate;
-    int64_t half = rate.num > 0 ? av_rescale_q(1, av_inv_q(rate), AV_TIME_BASE_Q) / 4 : 1;
-    u->counts.from_us = s->first_pts == INT64_MIN ? INT64_MIN : av_rescale_q(s->first_pts, tb, AV_TIME_BASE_Q) - half;
-    u->counts.to_us = s->end_pts == INT64_MAX ? INT64_MAX : av_rescale_q(s->end_pts, tb, AV_TIME_BASE_Q) - half;
+    int64_t slack = rate.num > 0 ? av_rescale_q(1, av_inv_q(rate), AV_TIME_BASE_Q) / 4 : 1;
+    u->counts.from_us = s->first_pts == INT64_MIN ? INT64_MIN : av_rescale_q(s->first_pts, tb, AV_TIME_BASE_Q) - slack;
+    u->counts.to_us = s->end_pts == INT64_MAX ? INT64_MAX : av_rescale_q(s->end_pts, tb, AV_TIME_BASE_Q) - slack;
 }
 
 static int plan_chain(run *u, const ta_segment *s, ta_error *err)
@@ -62,9 +62,10 @@ static int plan_chain(run *u, const ta_segment *s, ta_error *err)
     if (r >= 0)
         r = ta_chain_configure(&u->chain, &job->link_in, &out, err);
     ta_grid_cuts cuts = { job->origin, s->first_pts, s->end_pts, job->link_in.video.time_base };
-    if (r >= 0)
-        ta_picture_cut(&u->chain, &cuts);
-    return r;
+    if (r < 0)
+        return r;
+    ta_picture_cut(&u->chain, &cuts);
+    return ta_picture_end_lead(&u->chain, &job->link_in, out.video.time_base, s->from, err);
 }
 
 static int open_all(run *u, const ta_segment *s, ta_error *err)

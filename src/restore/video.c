@@ -1,4 +1,5 @@
-/* The video side of a stretch: stages and encoder behind the source, each a node of its own, and how they are joined. */
+/* The video side of a stretch: stages and encoder behind the source, each a node of its own, and how they are joined.
+ */
 #include "restore/video.h"
 
 /* Bounds of the edges: enough to keep both neighbours busy, little enough that HD frames stay cheap. */
@@ -58,8 +59,8 @@ static int encode_frame(ta_video_nodes *v, ta_encoder *e, AVFrame *f, ta_error *
     return r < 0 ? r : pass_packets(v, e, err);
 }
 
-/* How much a frame's time may be off the in and out points: half a millisecond absorbs rounded time stamps. The points of
- * parts are times of frames, and each frame must be in one part only, so these absorb up to a quarter of a frame. */
+/* How much a frame's time may be off the in and out points: half a millisecond absorbs rounded time stamps. The points
+ * of parts are times of frames, and each frame must be in one part only, so these absorb up to a quarter of a frame. */
 static int64_t point_slack(const ta_job *job)
 {
     AVRational rate = job->link_out.video.frame_rate;
@@ -158,23 +159,38 @@ void ta_stretch_free_nodes(ta_stretch *s)
     ta_freep(&s->nodes);
 }
 
-/* What a stage costs a pixel of its output, roughly, in nanoseconds of one core: measured once with libav 5.1 and AVX2. It
- * only decides which stages share a thread. */
-static double stage_cost(const ta_stage *st)
+/* What a stage costs a pixel of its output, roughly, in nanoseconds of one core: measured once with libav 5.1 and AVX2.
+ * It only decides about threads. A look-up table includes its two conversions, by way of RGB. */
+static double pixel_cost(const ta_stage *st)
 {
     static const struct {
         const char *filter;
         double cost;
     } known[] = {
-        { "nlmeans", 90 }, { "fieldmatch", 8 }, { "estdif", 8 }, { "cas", 4 },    { "w3fdif", 3 },  { "yadif", 2 },
-        { "atadenoise", 4 }, { "hqdn3d", 2.6 }, { "scale", 2 },  { "bwdif", 1.5 }, { "unsharp", 5 }, { "lut3d", 9 },
-        { "gradfun", 3 },  { "deband", 6 },     { "eq", 0.2 },
+        { "nlmeans", 90 }, { "lut3d", 35 },  { "fieldmatch", 8 }, { "estdif", 8 },   { "cas", 4 },
+        { "w3fdif", 3 },   { "yadif", 2 },   { "atadenoise", 4 }, { "hqdn3d", 2.6 }, { "scale", 2 },
+        { "bwdif", 1.5 },  { "unsharp", 5 }, { "gradfun", 3 },    { "deband", 6 },   { "eq", 0.2 },
     };
-    double pixels = (double)st->out.video.width * st->out.video.height;
     for (size_t i = 0; i < TA_COUNT(known); i++)
         if (strstr(st->spec, known[i].filter))
-            return known[i].cost * pixels;
-    return 0.05 * pixels;
+            return known[i].cost;
+    return 0.05;
+}
+
+static double stage_cost(const ta_stage *st)
+{
+    return pixel_cost(st) * st->out.video.width * st->out.video.height;
+}
+
+/* Most stages are one part of many that run side by side; one that outweighs the others gets all CPUs for itself. */
+static const double heavy_pixel = 20;
+
+int ta_stage_threads(const ta_job *job, const ta_stage *st)
+{
+    int asked = (int)ta_get_int(job->settings, TA_SET_threads), all = ta_cpu_count();
+    if (asked)
+        return asked;
+    return pixel_cost(st) >= heavy_pixel ? all : TA_MAX(all / 2, 1);
 }
 
 /* Light chains (nanoseconds a pixel) are one thread's work beside an encoder that keeps all CPUs busy. */
