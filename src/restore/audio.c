@@ -234,6 +234,15 @@ typedef struct audio_node {
     AVFrame *pending; /* samples that do not yet fill a frame of the encoder */
 } audio_node;
 
+static int hand_on(audio_node *a, AVPacket *pkt, ta_error *err)
+{
+    if (a->out)
+        return ta_edge_push_packet(a->out, pkt) < 0 ? ta_fail(err, TA_ERR_CANCELLED, "cancelled") : 0;
+    int r = ta_spool_write_packet(a->track->packets, pkt, err);
+    av_packet_free(&pkt);
+    return r;
+}
+
 static int push_packets(audio_node *a, ta_error *err)
 {
     for (;;) {
@@ -245,8 +254,13 @@ static int push_packets(audio_node *a, ta_error *err)
             av_packet_free(&pkt);
             return r == TA_DECODER_END ? 0 : r;
         }
-        if (ta_edge_push_packet(a->out, pkt) < 0)
-            return ta_fail(err, TA_ERR_CANCELLED, "cancelled");
+        r = a->track->stream.par ? 0 : ta_stream_facts_of(&a->track->stream, a->encoder, err);
+        if (r < 0)
+            av_packet_free(&pkt);
+        else
+            r = hand_on(a, pkt, err);
+        if (r < 0)
+            return r;
     }
 }
 
@@ -288,7 +302,6 @@ static int open_track_encoder(audio_node *a, ta_error *err)
                                   err ? err : &ignored);
     if (r < 0)
         return r;
-    atomic_store(&t->enc, a->encoder);
     char *gain = ta_sound_gain_spec(a->job->settings, &t->gain, &t->after, &t->target.format);
     if (!gain)
         return ta_no_memory(err);
@@ -372,13 +385,44 @@ static void free_audio(void *p)
 {
     audio_node *a = p;
     ta_stage_free(&a->gain);
-    atomic_store(&a->track->enc, NULL);
     ta_encoder_close(&a->encoder);
     ta_free(a);
 }
 
+/* A track that was encoded before. */
+static int read_packets(void *opaque, ta_error *err)
+{
+    audio_node *a = opaque;
+    int64_t pos = 0;
+    for (;;) {
+        AVPacket *pkt = av_packet_alloc();
+        int r = pkt ? ta_spool_read_packet(a->track->packets, &pos, pkt, err) : ta_no_memory(err);
+        if (r <= 0) {
+            av_packet_free(&pkt);
+            return r;
+        }
+        if (ta_edge_push_packet(a->out, pkt) < 0)
+            return ta_fail(err, TA_ERR_CANCELLED, "cancelled");
+    }
+}
+
+/* Up to this size they stay in memory. */
+static const size_t packets_memory = 4u << 20;
+
+static int open_packets(ta_job *job, ta_track *t, ta_error *err)
+{
+    char name[48];
+    snprintf(name, sizeof name, "sound-%d.encoded", t->source);
+    char *path = ta_job_folder_file(job->folder, name);
+    int r = path ? ta_spool_new(&t->packets, path, packets_memory, err) : ta_no_memory(err);
+    ta_free(path);
+    return r;
+}
+
 int ta_audio_node(ta_job *job, ta_track *t, ta_edge *ready, ta_edge *out, ta_error *err)
 {
+    bool again = out && t->packets;
+    int outs = out ? 1 : 0;
     audio_node *a = ta_alloc(sizeof *a);
     if (!a)
         return ta_no_memory(err);
@@ -387,9 +431,23 @@ int ta_audio_node(ta_job *job, ta_track *t, ta_edge *ready, ta_edge *out, ta_err
     a->ready = ready;
     a->out = out;
     int r = ta_job_own(job, a, free_audio, err);
+    if (r >= 0 && !out)
+        r = open_packets(job, t, err);
     if (r < 0)
         return r;
     char name[32];
     snprintf(name, sizeof name, "%s %d", t->codec, t->source);
-    return ta_flow_add(job->flow, name, encode_track, a, &ready, 1, &out, 1, err);
+    return ta_flow_add(job->flow, name, again ? read_packets : encode_track, a, &ready, 1, &out, outs, err);
+}
+
+static int nothing_to_wait_for(void *job, ta_error *err)
+{
+    (void)job;
+    (void)err;
+    return 0;
+}
+
+int ta_ready_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
+{
+    return ta_flow_add(job->flow, "sound", nothing_to_wait_for, job, NULL, 0, ready, n_ready, err);
 }

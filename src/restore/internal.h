@@ -43,7 +43,8 @@ typedef struct ta_track {
     ta_channel_fault fault;
     char advice[256];
     /* -- filled by the encode node before its first packet */
-    _Atomic(ta_encoder *) enc;
+    ta_stream_facts stream;
+    ta_spool *packets; /* a job in segments: encoded beside them, for the join; NULL = encoded with the join */
 } ta_track;
 
 struct ta_job {
@@ -150,6 +151,10 @@ int ta_side_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
  * to do (ta_side_node then goes on behind the pieces that are done), also after damage, which the log tells of. A
  * durable job's copied.packets is opened here or by ta_side_node, not by the caller. */
 int ta_sound_load(ta_job *job, ta_error *err); /* sound_record.c */
+/* In the place of the side pass when all that it would do is there: ends the edges that wait for it. */
+int ta_ready_node(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err); /* audio.c */
+/* Encodes a track, once `ready` has ended, into `out`; without `out` into the track's packets, which a later
+ * ta_audio_node of the same run then reads. */
 int ta_audio_node(ta_job *job, ta_track *t, ta_edge *ready, ta_edge *out, ta_error *err); /* audio.c */
 int ta_mux_node(ta_job *job, ta_edge *video, ta_edge *const *audio, ta_edge *ready, ta_error *err); /* mux.c */
 void ta_job_free_nodes(ta_job *job);

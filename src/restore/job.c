@@ -70,6 +70,13 @@ int ta_job_link(ta_job *job, ta_cancel *parent, ta_error *err)
     return 0;
 }
 
+static void free_spools(ta_track *t)
+{
+    ta_spool_free(&t->pcm);
+    ta_spool_free(&t->packets);
+    avcodec_parameters_free(&t->stream.par);
+}
+
 void ta_job_free(ta_job **pj)
 {
     ta_job *job = pj ? *pj : NULL;
@@ -78,7 +85,7 @@ void ta_job_free(ta_job **pj)
     ta_job_free_nodes(job);
     for (int i = 0; i < job->n_tracks; i++) {
         ta_chain_free(&job->tracks[i].chain);
-        ta_spool_free(&job->tracks[i].pcm);
+        free_spools(&job->tracks[i]);
         ta_subtitles_close(&job->tracks[i].text);
     }
     ta_spool_free(&job->copied);
@@ -182,14 +189,6 @@ static int whole_picture(ta_job *job, ta_edge **video, ta_error *err)
     return r < 0 ? r : ta_stretch_nodes(&job->whole, video, err);
 }
 
-/* What the encoders and the muxer wait for has been there all along. */
-static int nothing_to_wait_for(void *job, ta_error *err)
-{
-    (void)job;
-    (void)err;
-    return 0;
-}
-
 /* demux ... encode -> mux, or the segments' packets -> mux; sound (side pass) -> encode each track -> mux */
 static int build_flow(ta_job *job, bool joined, ta_error *err)
 {
@@ -216,7 +215,7 @@ static int build_flow(ta_job *job, bool joined, ta_error *err)
     if (r >= 0)
         ready[n_ready++] = copied;
     if (r >= 0 && joined)
-        r = ta_flow_add(job->flow, "sound", nothing_to_wait_for, job, NULL, 0, ready, n_ready, err);
+        r = ta_ready_node(job, ready, n_ready, err);
     else if (r >= 0)
         r = ta_side_node(job, ready, n_ready, err);
     return r < 0 ? r : ta_mux_node(job, video, audio, copied, err);
@@ -405,7 +404,7 @@ int ta_job_run(ta_job *job, ta_error *err)
         r = ta_write_sidecar(job, err);
     ta_publish_abort(&job->publish);
     for (int i = 0; i < job->n_tracks; i++)
-        ta_spool_free(&job->tracks[i].pcm);
+        free_spools(&job->tracks[i]);
     ta_spool_free(&job->copied);
     bool keep = ta_get_bool(job->settings, TA_SET_keep_temp);
     if (r < 0)

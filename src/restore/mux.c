@@ -238,7 +238,7 @@ static int add_streams(mux *m, ta_error *err)
         mux_source *s = &m->sources[i];
         if (!s->edge || !s->head)
             continue;
-        r = s->track ? add_from_encoder(m, s, atomic_load(&s->track->enc), s->track->source, err) : add_video(m, s, err);
+        r = s->track ? add_encoded(m, s, &s->track->stream, s->track->source, err) : add_video(m, s, err);
     }
     for (int i = 0; i < job->n_tracks && r >= 0; i++)
         if (job->tracks[i].copy)

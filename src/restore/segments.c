@@ -328,18 +328,33 @@ static int lock_sound(ta_job *job, ta_error *err)
     return r == TA_ERR_AGAIN ? ta_hint(err, "another process makes the sound of this job: wait until it has ended") : r;
 }
 
-/* The sound runs beside the segments; nobody waits for it but the end of the flow. */
-static int add_sound(ta_job *job, ta_error *err)
+/* Makes what is missing of the sound; `ready` edges end when it is complete. */
+static int add_sound(ta_job *job, ta_edge *const *ready, int n_ready, ta_error *err)
 {
-    if (job->sound_done)
-        return 0;
-    int r = lock_sound(job, err);
-    if (r >= 0)
+    bool there = job->sound_done;
+    int r = there ? 0 : lock_sound(job, err);
+    if (r >= 0 && !there)
         r = ta_sound_load(job, err);
-    job->sound_done = r >= 0; /* by the end of the flow */
-    if (r != 0)
-        return r < 0 ? r : 0;
-    return ta_side_node(job, NULL, 0, err);
+    if (r < 0)
+        return r;
+    job->sound_done = true; /* by the end of the flow */
+    return there || r > 0 ? ta_ready_node(job, ready, n_ready, err) : ta_side_node(job, ready, n_ready, err);
+}
+
+/* The sound runs beside the segments, and is encoded there too: the join would wait for it with idle CPUs. */
+static int add_encoded_sound(ta_job *job, ta_error *err)
+{
+    ta_edge *ready[TA_MAX_TRACKS];
+    int n = 0, r = 0;
+    for (int i = 0; i < job->n_tracks && r >= 0; i++) {
+        ta_track *t = &job->tracks[i];
+        if (t->copy || t->packets)
+            continue;
+        ready[n] = ta_flow_packets(job->flow, 1, 0);
+        r = ready[n] ? ta_audio_node(job, t, ready[n], NULL, err) : ta_no_memory(err);
+        n++;
+    }
+    return r < 0 ? r : add_sound(job, ready, n, err);
 }
 
 int ta_sound_run(ta_job *job, ta_error *err)
@@ -350,7 +365,7 @@ int ta_sound_run(ta_job *job, ta_error *err)
     if (r < 0)
         return r;
     job->flow = ta_flow_new(job->cancel);
-    r = job->flow ? add_sound(job, err) : ta_no_memory(err);
+    r = job->flow ? add_sound(job, NULL, 0, err) : ta_no_memory(err);
     if (r >= 0)
         r = ta_flow_run(job->flow, err);
     job->sound_done = r >= 0;
@@ -371,7 +386,7 @@ static int run_flow(ta_job *job, workers *w, worker *each, int left, ta_error *e
         r = ta_flow_add(job->flow, name, work, &each[i], NULL, 0, NULL, 0, err);
     }
     if (r >= 0)
-        r = add_sound(job, err);
+        r = add_encoded_sound(job, err);
     if (r < 0)
         return r;
     ta_job_show_flow(job, job->flow, true);
