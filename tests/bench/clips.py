@@ -11,10 +11,6 @@ MPEG2 = ["-c:v", "mpeg2video", "-b:v", "7M", "-maxrate", "9M", "-bufsize", "1835
 MIXES = {"mixed": [1, 2, 2, 1, 1, 3, 3, 1, 1, 2, 2, 1], "still first": [3, 6, 3, 6], "moving first": [0, 6, 3, 6, 3]}
 
 
-# A small picture keeps long clips quick; and what segments cost besides encoding weighs more beside it.
-LONG_SIZE = (352, 240)
-
-
 class NoClip(Exception):
     """A clip can't be made."""
 
@@ -42,13 +38,10 @@ def beginning(clip, folder, seconds):
 
 
 def long(clip, folder, seconds):
-    """The tape at a small size, interlaced as it was, over and over: one continuous file."""
-    once, path = os.path.join(folder, "small.mpg"), os.path.join(folder, "long.mpg")
-    size = "scale=%d:%d:interl=1,setsar=10/11" % LONG_SIZE
-    _run([*FFMPEG, "-i", clip, "-map", "0:v:0", "-map", "0:a:0", "-vf", size, *MPEG2, "-b:v", "3M", once])
-    _run([*FFMPEG, "-stream_loop", "-1", "-i", once, "-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-t",
+    """The tape over and over, its packets as they are: one continuous file."""
+    path = os.path.join(folder, "long.mpg")
+    _run([*FFMPEG, "-stream_loop", "-1", "-i", clip, "-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-t",
           str(seconds), "-f", "dvd", path])
-    os.unlink(once)
     return path
 
 

@@ -82,7 +82,7 @@ HandBrakeCLI runs its own bwdif and hqdn3d, and has no brightness or contrast.
 - *Progress display*: processor time of the thread that samples, formats and prints, by its own clock.
 - *End predicted after 10 %*: clips of still and moving parts; the first prediction at 10 % or later. A miss while
   others used the machine is tried once more, and the row says so.
-- *Segments*: a job in segments against the same in one piece. Time, size, kill and bytes: the tape at 352x240, over
+- *Segments*: a job in segments against the same in one piece. Time, size, kill and bytes: the tape over
   and over for 95 s, one picture a frame, segments of 30 s, one at a time. *Joins*: six seconds of the tape in
   segments of one second, lossless output. *Killed*: SIGKILL at 60 % of the time, then the same command again; finished
   segments must stay untouched and the output must have the same bytes. What is thrown away is the time from the last

@@ -31,7 +31,7 @@ JOINS = {
 QUICK_JOINS = 2
 CHAINS = {
     "x264": [*ALL_SET, "--deinterlace", "bwdif", "--field-rate", "single", "--denoise", "hqdn3d", "--denoise-strength",
-             "3:2:3:2", "--contrast", "1.1", "--resolution", "352x264", "--encoder", "libx264", "--crf", "18"],
+             "3:2:3:2", "--contrast", "1.1", "--resolution", "640x480", "--encoder", "libx264", "--crf", "18"],
     # The look-up table is most of the work; a small lossless output is the least.
     "filters": ["--preset", "vhs_standard", "--field-rate", "single", "--resolution", "160x120", "--encoder", "ffv1"],
     # One job keeps about one processor busy, and nearly all of that in one filter.
