@@ -14,7 +14,7 @@ extern char **environ;
 /* Variables with our prefix that are no settings: where things are, and hooks of tests. */
 static bool is_reserved(const char *name)
 {
-    static const char *const names[] = { "SYSTEM_CONFIG", "DATA", "FAIL_ALLOC" };
+    static const char *const names[] = { "SYSTEM_CONFIG", "DATA", "FAIL_ALLOC", "QUEUE" };
     for (size_t i = 0; i < TA_COUNT(names); i++)
         if (!strcmp(name, names[i]))
             return true;
