@@ -17,7 +17,7 @@ SANITIZE_OPTIONS = ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_ch
 SANITIZED_TESTS = --no-suite tree
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all demo test install deb bench bench-check faults test-asan test-tsan test-clang tidy format docs clean help
+.PHONY: all demo test install deb bench bench-check faults compare-ncnn test-asan test-tsan test-clang tidy format docs clean help
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD) terminalai
@@ -73,6 +73,15 @@ faults:
 	@scripts/configure $(BUILD) -Dtests=enabled
 	@$(NINJA) -C $(BUILD)
 	@TERMINALAI=$(CURDIR)/$(BUILD)/terminalai $(PYTHON) tests/faults/run.py
+
+#: make compare-ncnn imported models against the ncnn runtime itself (packages of tests/neural/requirements.txt, in out/)
+compare-ncnn:
+	@scripts/setup test
+	@scripts/configure $(BUILD) -Dtests=enabled
+	@$(NINJA) -C $(BUILD) tests/neural/ncnn_to_onnx
+	@test -x out/compare-ncnn/bin/python || $(PYTHON) -m venv out/compare-ncnn
+	@out/compare-ncnn/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/neural/requirements.txt
+	@out/compare-ncnn/bin/python tests/neural/compare_ncnn.py $(BUILD)/tests/neural/ncnn_to_onnx
 
 #: make test-asan    the tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan
 test-asan:

@@ -58,7 +58,9 @@ complete -c terminalai -l upscale-model -x -d 'Model that enlarges the picture; 
 complete -c terminalai -l tile -x -d 'Side of the tiles in which a model computes a picture, without what it sees around them; 0 chooses by the picture and the model'
 complete -c terminalai -l tile-overlap -x -d 'What a model sees around a tile; -1 is all that reaches into it, so that no seam can be seen or measured'
 complete -c terminalai -l tile-tolerance -x -d 'A tile that changed by no more than this, of 255, keeps its result; 0 keeps only what didn\'t change at all'
-complete -c terminalai -l neural-precision -x -a 'auto fp32 bf16' -d 'Numbers that models compute with; auto is bf16 where the CPU has instructions for it, which takes half the time'
+complete -c terminalai -l neural-engine -x -a 'auto openvino onnxruntime' -d 'Library that runs models; auto is OpenVINO on the CPU and ONNX Runtime on other devices'
+complete -c terminalai -l neural-device -x -a 'cpu cuda tensorrt' -d 'What models run on, never replaced by another; cuda and tensorrt want an NVIDIA GPU and the package onnxruntime-gpu'
+complete -c terminalai -l neural-precision -x -a 'auto fp32 bf16' -d 'Numbers that models compute with; auto is bf16 where the engine is OpenVINO and the CPU has instructions for it, which takes half the time, else fp32'
 complete -c terminalai -l square-pixels -d 'Output square pixels; no keeps the source\'s sample aspect ratio'
 complete -c terminalai -l no-square-pixels
 complete -c terminalai -l sharpen -x -a 'off cas unsharp' -d 'Sharpener'

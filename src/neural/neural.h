@@ -49,7 +49,7 @@ typedef struct ta_input_shape {
 typedef struct ta_session_options {
     ta_engine engine;       /* auto: OpenVINO on the CPU, ONNX Runtime on the other devices */
     ta_device device;       /* never replaced by another one */
-    ta_precision precision; /* auto: bf16 where the CPU computes in it, else fp32; which is said in the log */
+    ta_precision precision; /* auto: bf16 where the engine and the CPU compute in it, else fp32; said in the log */
     int threads;            /* 0: one a CPU that this process may use */
     int streams;       /* inferences that run side by side, sharing the threads; 0: 1. More requests wait in line */
     const char *cache; /* folder for compiled models; NULL: the user's cache folder; "": none */
@@ -121,6 +121,11 @@ typedef struct ta_engine_info {
 } ta_engine_info;
 /* `engine` is not auto. */
 void ta_engine_look(ta_engine engine, ta_engine_info *info);
+/* What the settings say of engine, device, precision and threads, with every auto resolved. `info` becomes the engine's;
+ * `who` begins the message when it is missing ("the engine 'realesrgan'"). TA_ERR_UNAVAILABLE: no such library or
+ * precision here, with what to do; TA_ERR_USAGE: settings that contradict each other. That the device is there shows
+ * when a session is opened. */
+int ta_engine_choose(const ta_settings *s, const char *who, ta_session_options *o, ta_engine_info *info, ta_error *err);
 /* True when the CPU has instructions for bf16 products (AVX512-BF16, AMX-BF16) and the system lets them be used. */
 bool ta_cpu_has_bf16(void);
 const char *ta_precision_name(ta_precision p); /* "auto", "fp32", "bf16" */
@@ -170,7 +175,7 @@ int ta_model_folder(const ta_model *m, char **folder, ta_error *err);
 int ta_model_path(const ta_model *m, size_t file, char **path, ta_error *err);
 /* Gets the files by the catalogue's way, checks their digests and puts them in place, all or none; what was there
  * before stays until then. TA_ERR_UNAVAILABLE: no client, no network, or only the user can bring it; TA_ERR_DATA:
- * another file than pinned. Waits for another install of this store. */
+ * another file than pinned; TA_ERR_AGAIN: another process changes the store at this moment, or memory. */
 int ta_model_install(const ta_model *m, ta_cancel *cancel, ta_error *err);
 int ta_model_remove(const ta_model *m, ta_error *err);
 /* Copies the user's own files into the store, by the same rules; in the order of the entry's files. */

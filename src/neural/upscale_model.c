@@ -11,6 +11,8 @@ enum { MOST_MODELS = 4, MOST_SESSIONS = 8, MOST_BYTES = INT32_MAX };
 
 typedef struct compiled {
     const ta_upscale_model *model;
+    ta_engine engine;
+    ta_device device;
     ta_precision precision;
     int threads, width, height;
     ta_session *session;
@@ -68,14 +70,15 @@ const ta_cancel *ta_upscale_models_cancel(const ta_upscale_models *m)
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
-static int read_onnx(const char *path, const ta_cancel *cancel, ta_upscale_model *m, ta_error *err)
+static int read_onnx(const char *path, const ta_session_options *run, const ta_cancel *cancel, ta_upscale_model *m,
+                     ta_error *err)
 {
     char *bytes = NULL;
     int r = ta_read_file(path, MOST_BYTES, &bytes, &m->size, err);
     m->bytes = bytes;
     if (r >= 0)
         r = ta_sha256_file(path, m->sha256, cancel, err);
-    return r < 0 ? r : ta_upscale_probe(ta_path_base(path), m->bytes, m->size, cancel, &m->shape, err);
+    return r < 0 ? r : ta_upscale_probe(ta_path_base(path), m->bytes, m->size, run, cancel, &m->shape, err);
 }
 
 /* The geometry is known from the layers. */
@@ -107,31 +110,34 @@ static int read_ncnn(const char *param, const char *bin, const ta_cancel *cancel
 }
 
 /* A file of the user's: an ONNX model, or a .param with the .bin beside it. */
-static int read_file(const char *path, const ta_cancel *cancel, ta_upscale_model *m, ta_error *err)
+static int read_file(const char *path, const ta_session_options *run, const ta_cancel *cancel, ta_upscale_model *m,
+                     ta_error *err)
 {
     if (ta_ends(path, ".onnx"))
-        return read_onnx(path, cancel, m, err);
+        return read_onnx(path, run, cancel, m, err);
     char *bin = ta_format("%.*sbin", (int)(strlen(path) - strlen("param")), path);
     int r = bin ? read_ncnn(path, bin, cancel, m, err) : ta_no_memory(err);
     ta_free(bin);
     return r;
 }
 
-static int read_stored(const ta_model *entry, const ta_cancel *cancel, ta_upscale_model *m, ta_error *err)
+static int read_stored(const ta_model *entry, const ta_session_options *run, const ta_cancel *cancel,
+                       ta_upscale_model *m, ta_error *err)
 {
     char *first = NULL, *second = NULL;
     int r = ta_model_path(entry, 0, &first, err);
     if (r >= 0 && entry->file_count > 1)
         r = ta_model_path(entry, 1, &second, err);
     if (r >= 0)
-        r = second ? read_ncnn(first, second, cancel, m, err) : read_file(first, cancel, m, err);
+        r = second ? read_ncnn(first, second, cancel, m, err) : read_file(first, run, cancel, m, err);
     ta_free(first);
     ta_free(second);
     return r;
 }
 
 /* A name of the catalogue. */
-static int read_named(const char *name, const ta_cancel *cancel, ta_upscale_model *m, ta_error *err)
+static int read_named(const char *name, const ta_session_options *run, const ta_cancel *cancel, ta_upscale_model *m,
+                      ta_error *err)
 {
     ta_catalogue *c = NULL;
     const ta_model *entry;
@@ -143,22 +149,24 @@ static int read_named(const char *name, const ta_cancel *cancel, ta_upscale_mode
         r = ta_hint(err, "`terminalai models` lists those that are");
     }
     if (r >= 0)
-        r = read_stored(entry, cancel, m, err);
+        r = read_stored(entry, run, cancel, m, err);
     ta_catalogue_free(&c);
     return r;
 }
 
-static int read_model(const char *name, const ta_cancel *cancel, ta_upscale_model *m, ta_error *err)
+static int read_model(const char *name, const ta_session_options *run, const ta_cancel *cancel, ta_upscale_model *m,
+                      ta_error *err)
 {
     m->key = ta_strdup(name);
     m->name = ta_strdup(ta_path_base(name));
     if (!m->key || !m->name)
         return ta_no_memory(err);
     bool file = ta_ends(name, ".onnx") || ta_ends(name, ".param");
-    return file ? read_file(name, cancel, m, err) : read_named(name, cancel, m, err);
+    return file ? read_file(name, run, cancel, m, err) : read_named(name, run, cancel, m, err);
 }
 
-static int get_locked(ta_upscale_models *m, const char *name, const ta_upscale_model **model, ta_error *err)
+static int get_locked(ta_upscale_models *m, const char *name, const ta_session_options *run,
+                      const ta_upscale_model **model, ta_error *err)
 {
     for (int i = 0; i < m->n_models; i++)
         if (ta_streq(m->models[i]->key, name)) {
@@ -168,7 +176,7 @@ static int get_locked(ta_upscale_models *m, const char *name, const ta_upscale_m
     if (m->n_models == MOST_MODELS)
         return ta_fail(err, TA_ERR_SOFTWARE, "a job has more than %d models", MOST_MODELS);
     ta_upscale_model *fresh = ta_alloc(sizeof *fresh);
-    int r = fresh ? read_model(name, m->cancel, fresh, err) : ta_no_memory(err);
+    int r = fresh ? read_model(name, run, m->cancel, fresh, err) : ta_no_memory(err);
     if (r < 0) {
         free_model(&fresh);
         return r;
@@ -177,10 +185,11 @@ static int get_locked(ta_upscale_models *m, const char *name, const ta_upscale_m
     return 0;
 }
 
-int ta_upscale_model_get(ta_upscale_models *m, const char *name, const ta_upscale_model **model, ta_error *err)
+int ta_upscale_model_get(ta_upscale_models *m, const char *name, const ta_session_options *run,
+                         const ta_upscale_model **model, ta_error *err)
 {
     pthread_mutex_lock(&m->lock);
-    int r = get_locked(m, name, model, err);
+    int r = get_locked(m, name, run, model, err);
     pthread_mutex_unlock(&m->lock);
     return r;
 }
@@ -190,7 +199,9 @@ int ta_upscale_model_get(ta_upscale_models *m, const char *name, const ta_upscal
 static int compile(const compiled *c, ta_session **s, ta_error *err)
 {
     ta_input_shape shape = { NULL, TA_SHAPE(1, 3, c->height, c->width) };
-    ta_session_options options = { .precision = c->precision,
+    ta_session_options options = { .engine = c->engine,
+                                   .device = c->device,
+                                   .precision = c->precision,
                                    .threads = c->threads,
                                    .streams = ta_upscale_streams(c->threads),
                                    .shapes = &shape,
@@ -203,8 +214,9 @@ static int open_locked(ta_upscale_models *m, const compiled *wanted, ta_session 
 {
     for (int i = 0; i < m->n_sessions; i++) {
         const compiled *c = &m->sessions[i];
-        if (c->model == wanted->model && c->precision == wanted->precision && c->threads == wanted->threads &&
-            c->width == wanted->width && c->height == wanted->height) {
+        if (c->model == wanted->model && c->engine == wanted->engine && c->device == wanted->device &&
+            c->precision == wanted->precision && c->threads == wanted->threads && c->width == wanted->width &&
+            c->height == wanted->height) {
             *s = ta_session_ref(c->session);
             return 0;
         }
@@ -221,10 +233,10 @@ static int open_locked(ta_upscale_models *m, const compiled *wanted, ta_session 
     return 0;
 }
 
-int ta_upscale_model_open(ta_upscale_models *m, const ta_upscale_model *model, ta_precision precision, int threads,
-                          int width, int height, ta_session **s, ta_error *err)
+int ta_upscale_model_open(ta_upscale_models *m, const ta_upscale_model *model, const ta_session_options *run, int width,
+                          int height, ta_session **s, ta_error *err)
 {
-    compiled wanted = { model, precision, threads, width, height, NULL };
+    compiled wanted = { model, run->engine, run->device, run->precision, run->threads, width, height, NULL };
     pthread_mutex_lock(&m->lock);
     int r = open_locked(m, &wanted, s, err);
     pthread_mutex_unlock(&m->lock);

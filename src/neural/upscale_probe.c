@@ -154,12 +154,14 @@ static int check_ports(const ta_session *session, ta_upscale_shape *s, ta_error 
     return 0;
 }
 
-int ta_upscale_probe(const char *name, const void *bytes, size_t size, const ta_cancel *cancel, ta_upscale_shape *shape,
-                     ta_error *err)
+int ta_upscale_probe(const char *name, const void *bytes, size_t size, const ta_session_options *run,
+                     const ta_cancel *cancel, ta_upscale_shape *shape, ta_error *err)
 {
     ta_session *session = NULL;
     probe p = { .cancel = cancel };
-    ta_session_options options = { .precision = TA_PRECISION_FP32, .cache = "" };
+    ta_session_options options = {
+        .engine = run->engine, .device = run->device, .precision = TA_PRECISION_FP32, .cache = ""
+    };
     memset(shape, 0, sizeof *shape);
     int r = ta_session_open_bytes(&session, name, bytes, size, &options, err);
     if (r < 0)

