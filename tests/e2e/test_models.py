@@ -84,7 +84,8 @@ class Models(unittest.TestCase):
 
     def test_list_and_info(self):
         found = {one["name"]: one for one in json.loads(self.said("list", "--json"))}
-        for name in ("realesr-animevideov3-x2", "realesrgan-x4plus", "deepfilternet3", "gfpgan", "openvino", "onnxruntime"):
+        for name in ("realesr-animevideov3-x2", "realesrgan-x4plus", "deepfilternet3", "gfpgan", "openvino",
+                     "onnxruntime"):
             self.assertEqual("missing", found[name]["state"])
             self.assertTrue(found[name]["licence"])
             self.assertIn(name, self.said("list"))

@@ -86,8 +86,8 @@ class Upscale(harness.Case):
         one = planes(self.restore("w.mkv", *flags, "--neural-precision", "fp32", kernel=7), 320, 240).astype(int)
         other = self.restore("o.mkv", *flags, "--neural-engine", "onnxruntime", kernel=7)
         self.assertLessEqual(np.abs(one - planes(other, 320, 240)).max(), 1)
-        plan = harness.call("restore", clip(), "-o", other + ".mkv", "--engine", "realesrgan", "--upscale-model", model(7),
-                            *flags, "--neural-engine", "onnxruntime", "--dry-run").stdout
+        plan = harness.call("restore", clip(), "-o", other + ".mkv", "--engine", "realesrgan", "--upscale-model",
+                            model(7), *flags, "--neural-engine", "onnxruntime", "--dry-run").stdout
         self.assertIn("ONNX Runtime", plan)
         self.assertIn("fp32", plan)
 
@@ -107,7 +107,8 @@ class Upscale(harness.Case):
         self.assertIn("--neural-engine onnxruntime", run.stderr)
         if have_engine("onnxruntime"):
             self.assertIn("without CUDA", self.restore("n.mkv", *flags, "--neural-device", "cuda", expect=69).stderr)
-            run = self.restore("n.mkv", *flags, "--neural-engine", "onnxruntime", "--neural-precision", "bf16", expect=69)
+            flags += ("--neural-engine", "onnxruntime", "--neural-precision", "bf16")
+            run = self.restore("n.mkv", *flags, expect=69)
             self.assertIn("fp32", run.stderr)
 
     def test_what_is_refused(self):
