@@ -11,6 +11,7 @@ complete -c terminalai -n __fish_use_subcommand -f -a metrics
 complete -c terminalai -n __fish_use_subcommand -f -a compare
 complete -c terminalai -n __fish_use_subcommand -f -a presets
 complete -c terminalai -n __fish_use_subcommand -f -a models
+complete -c terminalai -n __fish_use_subcommand -f -a notify
 complete -c terminalai -n __fish_use_subcommand -f -a settings
 complete -c terminalai -n __fish_use_subcommand -f -a doctor
 complete -c terminalai -n __fish_use_subcommand -f -a sample
@@ -117,6 +118,7 @@ complete -c terminalai -l progress -x -a 'auto line json none' -d 'How progress 
 complete -c terminalai -l log-level -x -a 'error warning info verbose debug' -d 'Least level of messages that is shown'
 complete -c terminalai -l log-json -d 'Messages as JSON lines'
 complete -c terminalai -l no-log-json
+complete -c terminalai -l notifications -r -d 'YAML file of the channels that are told when a job ends; by default notifications.yaml beside your configuration'
 complete -c terminalai -l threads -x -d 'Threads for decoding and filters, 0 = by the machine; never changes the result'
 complete -c terminalai -l work-dir -r -d 'Folder for temporary sound; by default the job folder beside the output'
 complete -c terminalai -l segment -x -d 'Length of the segments in which a long job is done, so that it can go on after a kill or a power cut; 0 does it in one piece'

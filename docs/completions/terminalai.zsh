@@ -2,7 +2,7 @@
 # Completion of terminalai for zsh.
 _terminalai() {
     local -a verbs flags
-    verbs=(restore batch queue plan run-segment finish status verify metrics compare presets models settings doctor sample completion help version)
+    verbs=(restore batch queue plan run-segment finish status verify metrics compare presets models notify settings doctor sample completion help version)
     if ((CURRENT == 2)); then
         compadd -a verbs
         return
@@ -110,6 +110,7 @@ _terminalai() {
         '--log-level=[Least level of messages that is shown]:log-level:(error warning info verbose debug)'
         '--log-json[Messages as JSON lines]'
         '--no-log-json'
+        '--notifications=[YAML file of the channels that are told when a job ends; by default notifications.yaml beside your configuration]:notifications:_files'
         '--threads=[Threads for decoding and filters, 0 = by the machine; never changes the result]:threads:'
         '--work-dir=[Folder for temporary sound; by default the job folder beside the output]:work-dir:_files'
         '--segment=[Length of the segments in which a long job is done, so that it can go on after a kill or a power cut; 0 does it in one piece]:segment:'

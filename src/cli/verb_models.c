@@ -1,5 +1,6 @@
 /* terminalai models: the catalogue, and the store of what was fetched or brought. */
 #include "cli/cli.h"
+#include "net/net.h"
 #include "neural/neural.h"
 
 #include <jansson.h>
@@ -7,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_JSON, OWN_NAME, OWN_TASK, OWN_SCALE, OWN_COUNT };
-static const char *const flags[] = { "json", "name=", "task=", "scale=", NULL };
+enum { OWN_JSON, OWN_NAME, OWN_TASK, OWN_SCALE, OWN_SHA256, OWN_COUNT };
+static const char *const flags[] = { "json", "name=", "task=", "scale=", "sha256=", NULL };
+enum { MAX_URLS = 16 };
 
 typedef struct request {
     const ta_catalogue *catalogue;
@@ -32,7 +34,7 @@ static const char *or_none(const char *text)
 
 static json_t *file_json(const ta_model_file *f)
 {
-    return json_pack("{s:s, s:s?}", "name", f->name, "sha256", f->sha256);
+    return json_pack("{s:s, s:s?, s:s?}", "name", f->name, "sha256", f->sha256, "url", f->url);
 }
 
 static json_t *model_json(const ta_model *m, ta_model_state state)
@@ -89,6 +91,8 @@ static void print_way(const ta_model *m)
     if (m->package)
         printf("%-10s %s %s %s, %s\n", "from", m->client, m->package, m->version, ta_print_size(m->size, size));
     print_line("from", m->path);
+    for (size_t i = 0; i < m->file_count && m->files[i].url; i++)
+        print_line("from", m->files[i].url);
     if (m->source)
         printf("%-10s %s, then `terminalai models import %s --name %s`\n", "from", m->source, m->files[0].name,
                m->name);
@@ -133,6 +137,96 @@ static int info(const request *q, ta_error *err)
     return r;
 }
 
+/* ---- New models -----------------------------------------------------------------------------------------------------
+ */
+
+static const ta_model *in_catalogue(const ta_catalogue *c, const char *name)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (!strcmp(c->models[i].name, name))
+            return &c->models[i];
+    return NULL;
+}
+
+/* What a model that no entry names is, by --task and --scale. */
+static int describe_new(const request *q, const char *name, int *scale, ta_error *err)
+{
+    static const char *const tasks[] = { "upscale", "face", "speech", "bandwidth", "stems", NULL };
+    const char *task = q->own[OWN_TASK], *text = q->own[OWN_SCALE];
+    bool known = false;
+    for (size_t i = 0; task && tasks[i]; i++)
+        known |= !strcmp(task, tasks[i]);
+    if (!known) {
+        ta_fail(err, TA_ERR_USAGE,
+                "'%s' is not in the catalogue, so --task is needed: upscale, face, speech, bandwidth or "
+                "stems",
+                name);
+        return ta_hint(err, "or give the name of an entry by --name; `terminalai models list` lists them");
+    }
+    char *end = NULL;
+    long number = text ? strtol(text, &end, 10) : 0;
+    if (text && (!*text || *end || number < 1 || number > 8))
+        return ta_fail(err, TA_ERR_USAGE, "--scale is a whole number from 1 to 8, not '%s'", text);
+    if (!strcmp(task, "upscale") && !text)
+        return ta_fail(err, TA_ERR_USAGE, "an upscaler needs --scale: how much larger its pictures get");
+    *scale = (int)number;
+    return 0;
+}
+
+/* ---- install from the web -------------------------------------------------------------------------------------- */
+
+/* --sha256 A,B as a list in place; `text` is cut into it. */
+static int split_digests(char *text, const char **digests, int count, ta_error *err)
+{
+    int n = 0;
+    for (char *rest = text, *one; (one = strsep(&rest, ",")); n++)
+        if (n < count)
+            digests[n] = one;
+    return n == count ? 0 : ta_fail(err, TA_ERR_USAGE, "--sha256 has %d digests for %d addresses", n, count);
+}
+
+static int install_as(const request *q, const char *name, ta_error *err)
+{
+    const char *digests[MAX_URLS] = { NULL };
+    char *list = ta_strdup(q->own[OWN_SHA256]);
+    int scale, r = q->own[OWN_SHA256] && !list ? ta_no_memory(err) : 0;
+    if (r == 0 && in_catalogue(q->catalogue, name)) {
+        ta_fail(err, TA_ERR_USAGE, "'%s' is in the catalogue already", name);
+        r = ta_hint(err, "`terminalai models install %s` gets it; or give another name by --name", name);
+    }
+    if (r == 0)
+        r = describe_new(q, name, &scale, err);
+    if (r == 0 && list)
+        r = split_digests(list, digests, q->count, err);
+    if (r == 0)
+        r = ta_model_install_urls(name, q->own[OWN_TASK], scale, (const char *const *)q->words, digests,
+                                  (size_t)q->count, ta_cli_cancel(), err);
+    ta_free(list);
+    if (r == 0)
+        printf("%s installed\n", name);
+    if (r == 0 && !q->own[OWN_SHA256])
+        printf(
+            "No --sha256 was given: the files are taken as they came; `terminalai models info %s` has their digests\n",
+            name);
+    return r;
+}
+
+static int install_urls(const request *q, ta_error *err)
+{
+    if (q->count > MAX_URLS)
+        return ta_fail(err, TA_ERR_USAGE, "a model has at most %d files", MAX_URLS);
+    for (int i = 0; i < q->count; i++)
+        if (!ta_is_url(q->words[i]))
+            return ta_fail(err, TA_ERR_USAGE, "'%s' is no address, and the others are: give names or addresses alone",
+                           q->words[i]);
+    char *file = ta_url_file(q->words[0]);
+    char *name = q->own[OWN_NAME] ? ta_strdup(q->own[OWN_NAME]) : file ? ta_path_stem(file) : NULL;
+    int r = name ? install_as(q, name, err) : ta_no_memory(err);
+    ta_free(name);
+    ta_free(file);
+    return r;
+}
+
 /* ---- install, verify, remove ---------------------------------------------------------------------------------- */
 
 static int install_one(const ta_model *m, ta_error *err)
@@ -158,6 +252,13 @@ static int install_one(const ta_model *m, ta_error *err)
 static int install(const request *q, ta_error *err)
 {
     int r = 0;
+    for (int i = 0; i < q->count; i++)
+        if (ta_is_url(q->words[i]))
+            return install_urls(q, err);
+    if (q->own[OWN_NAME] || q->own[OWN_TASK] || q->own[OWN_SCALE] || q->own[OWN_SHA256])
+        return ta_fail(err, TA_ERR_USAGE,
+                       "--name, --task, --scale and --sha256 go with an address; the catalogue says "
+                       "what its models are");
     for (int i = 0; r == 0 && i < q->count; i++) {
         const ta_model *m;
         r = ta_catalogue_find(q->catalogue, q->words[i], &m, err);
@@ -218,34 +319,10 @@ static int remove_one(const request *q, ta_error *err)
 
 static int import_new(const request *q, const char *name, ta_error *err)
 {
-    static const char *const tasks[] = { "upscale", "face", "speech", "bandwidth", "stems", NULL };
-    const char *task = q->own[OWN_TASK], *scale = q->own[OWN_SCALE];
-    bool known = false;
-    for (size_t i = 0; task && tasks[i]; i++)
-        known |= !strcmp(task, tasks[i]);
-    if (!known) {
-        ta_fail(err, TA_ERR_USAGE,
-                "'%s' is not in the catalogue, so --task is needed: upscale, face, speech, bandwidth or "
-                "stems",
-                name);
-        return ta_hint(err, "or give the name of an entry by --name; `terminalai models list` lists them");
-    }
-    char *end = NULL;
-    long number = scale ? strtol(scale, &end, 10) : 0;
-    if (scale && (!*scale || *end || number < 1 || number > 8))
-        return ta_fail(err, TA_ERR_USAGE, "--scale is a whole number from 1 to 8, not '%s'", scale);
-    if (!strcmp(task, "upscale") && !scale)
-        return ta_fail(err, TA_ERR_USAGE, "an upscaler needs --scale: how much larger its pictures get");
-    return ta_model_import_new(name, task, (int)number, (const char *const *)q->words, (size_t)q->count,
-                               ta_cli_cancel(), err);
-}
-
-static const ta_model *in_catalogue(const ta_catalogue *c, const char *name)
-{
-    for (size_t i = 0; i < c->count; i++)
-        if (!strcmp(c->models[i].name, name))
-            return &c->models[i];
-    return NULL;
+    int scale, r = describe_new(q, name, &scale, err);
+    return r < 0 ? r
+                 : ta_model_import_new(name, q->own[OWN_TASK], scale, (const char *const *)q->words, (size_t)q->count,
+                                       ta_cli_cancel(), err);
 }
 
 static int import(const request *q, ta_error *err)
@@ -277,7 +354,7 @@ static const struct action {
 } actions[] = {
     { "list", 0, 0, list, "nothing" },
     { "info", 1, 1, info, "a model's name" },
-    { "install", 1, 100, install, "a model's name" },
+    { "install", 1, 100, install, "a model's name or address" },
     { "verify", 0, 1, verify_named, "a model's name" },
     { "remove", 1, 1, remove_one, "a model's name" },
     { "import", 1, 16, import, "a file" },
@@ -305,8 +382,10 @@ static int check_flags(const struct action *a, const request *q, ta_error *err)
     bool shows = a->run == list || a->run == info;
     if (q->own[OWN_JSON] && !shows)
         return ta_fail(err, TA_ERR_USAGE, "--json goes with list and info");
-    if ((q->own[OWN_NAME] || q->own[OWN_TASK] || q->own[OWN_SCALE]) && a->run != import)
-        return ta_fail(err, TA_ERR_USAGE, "--name, --task and --scale go with import");
+    if ((q->own[OWN_NAME] || q->own[OWN_TASK] || q->own[OWN_SCALE]) && a->run != import && a->run != install)
+        return ta_fail(err, TA_ERR_USAGE, "--name, --task and --scale go with import and install");
+    if (q->own[OWN_SHA256] && a->run != install)
+        return ta_fail(err, TA_ERR_USAGE, "--sha256 goes with install");
     return 0;
 }
 
@@ -339,13 +418,16 @@ static int run(int argc, char **argv, ta_error *err)
 
 const ta_verb ta_verb_models = {
     .name = "models",
-    .usage = "models [list | info NAME | install NAME ... | verify [NAME] | remove NAME | import FILE ...]",
+    .usage = "models [list | info NAME | install NAME|URL ... | verify [NAME] | remove NAME | import FILE ...]",
     .summary = "Neural models and their engine: list, get, check and remove them",
     .run = run,
     .more = "  --json      list, info: as JSON\n"
-            "  --name NAME import: the model's name; the first file's without its ending by default\n"
-            "  --task TASK import: upscale, face, speech, bandwidth or stems, for a model that the catalogue lacks\n"
-            "  --scale N   import: how much larger an upscaler's pictures get\n"
+            "  --name NAME import, install URL: the model's name; the first file's without its ending by default\n"
+            "  --task TASK import, install URL: upscale, face, speech, bandwidth or stems, for a model that the\n"
+            "              catalogue lacks\n"
+            "  --scale N   import, install URL: how much larger an upscaler's pictures get\n"
+            "  --sha256 HEX[,HEX] install URL: the digest of each file, which plain http needs\n"
             "Models are kept in the user's data folder and checked by SHA-256; install shows the licence first.\n"
+            "A download that was cut goes on where it was when the same command is given again.\n"
             "Entries of your own: $XDG_CONFIG_HOME/terminalai/models.yaml.\n",
 };

@@ -16,6 +16,7 @@ const ta_verb *const ta_verbs[] = {
     &ta_verb_compare,
     &ta_verb_presets,
     &ta_verb_models,
+    &ta_verb_notify,
     &ta_verb_settings,
     &ta_verb_doctor,
     &ta_verb_sample,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "settings/settings.h"
 
 static const struct text_key {
@@ -27,7 +28,7 @@ static const struct text_key {
     { "layout", offsetof(ta_model, layout) },
     { "notes", offsetof(ta_model, notes) },
 };
-static const char *const other_keys[] = { "package", "files", "inside", "sha256", "scale", "padding", "size" };
+static const char *const other_keys[] = { "package", "files", "inside", "url", "sha256", "scale", "padding", "size" };
 static const char *const tasks[] = { "upscale", "face", "speech", "bandwidth", "stems", "engine", NULL };
 
 static void free_model(ta_model *m)
@@ -37,6 +38,7 @@ static void free_model(ta_model *m)
     for (size_t i = 0; i < m->file_count; i++) {
         ta_free(m->files[i].name);
         ta_free(m->files[i].inside);
+        ta_free(m->files[i].url);
         ta_free(m->files[i].sha256);
     }
     ta_free(m->files);
@@ -116,6 +118,8 @@ static int read_other(ta_model *m, const char *label, const ta_yaml_entry *e, ta
         return read_words(m, e->value, offsetof(ta_model_file, name), err);
     if (!strcmp(e->key, "inside"))
         return read_words(m, e->value, offsetof(ta_model_file, inside), err);
+    if (!strcmp(e->key, "url"))
+        return read_words(m, e->value, offsetof(ta_model_file, url), err);
     if (!strcmp(e->key, "sha256"))
         return read_words(m, e->value, offsetof(ta_model_file, sha256), err);
     int r = read_number(label, e, !strcmp(e->key, "size") ? INT64_MAX : 100000, &number, err);
@@ -168,14 +172,24 @@ bool ta_model_name_fits(const char *name)
            !strpbrk(name, " \n\t:=");
 }
 
+bool ta_model_by_url(const ta_model *m)
+{
+    for (size_t i = 0; i < m->file_count; i++)
+        if (m->files[i].url)
+            return true;
+    return false;
+}
+
 static const char *file_fault(const ta_model *m, const ta_model_file *f)
 {
     if (!f->name || !ta_model_name_fits(f->name))
-        return "files, inside and sha256 must have as many words, and files are plain names";
+        return "files, inside, url and sha256 must have as many words, and files are plain names";
     if (f->sha256 && !is_digest(f->sha256))
         return "a SHA-256 has 64 hexadecimal digits in lower case";
     if (m->package && (!f->inside || !f->sha256))
         return "each file of a package needs its place inside and its sha256";
+    if (ta_model_by_url(m) && (!f->url || !ta_is_url(f->url) || !f->sha256))
+        return "each file needs its url, which is http:// or https://, and its sha256";
     return NULL;
 }
 
@@ -186,8 +200,8 @@ static const char *model_fault(const ta_model *m)
         return "its name can't be the name of a folder";
     if (!m->task || !m->licence || !m->file_count)
         return "task, licence and files are needed";
-    if (!!m->package + !!m->path + !!m->source != 1)
-        return "one of package, path and source is needed";
+    if (!!m->package + !!m->path + !!m->source + ta_model_by_url(m) != 1)
+        return "one of package, url, path and source is needed";
     if (m->package && (!m->package_sha256 || !is_digest(m->package_sha256) || (!m->tag && !strcmp(m->client, "pip"))))
         return "a package needs its package-sha256, and one of pip's its tag";
     for (size_t i = 0; !fault && i < m->file_count; i++)

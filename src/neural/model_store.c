@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "net/net.h"
+
 enum { MAX_SUMS = 1 << 16, DIGEST = 64, CHUNK = 1 << 20 };
 static const char sums_name[] = "SHA256SUMS";
 
@@ -253,9 +255,11 @@ typedef struct filling {
     ta_cancel *cancel;
 } filling;
 
-static int fill(const filling *f, const char *stage, ta_error *err)
+static int fill(const filling *f, const char *store, const char *stage, ta_error *err)
 {
     int r = 0;
+    if (!f->paths && ta_model_by_url(f->m))
+        return ta_fetch_urls(f->m, store, stage, f->cancel, err);
     for (size_t i = 0; f->paths && r == 0 && i < f->m->file_count; i++)
         r = copy_file(f->paths[i], stage, f->m->files[i].name, f->cancel, err);
     if (f->paths || r < 0)
@@ -271,7 +275,7 @@ static int stage_and_place(const filling *f, const char *store, const char *fold
         ta_free(stage);
         return r;
     }
-    int r = fill(f, stage, err);
+    int r = fill(f, store, stage, err);
     if (r == 0)
         r = seal(f->m, stage, f->cancel, err);
     if (r == 0)
@@ -331,21 +335,54 @@ int ta_model_import(const ta_model *m, const char *const *paths, size_t count, t
 
 /* ---- Models of the user's own --------------------------------------------------------------------------------- */
 
-static char *own_entry(const ta_model *m)
+/* An address with a password or a query may hold a secret, which is not to be kept. */
+static bool may_be_kept(const ta_model *m)
+{
+    for (size_t i = 0; i < m->file_count; i++)
+        if (strpbrk(m->files[i].url, "@?"))
+            return false;
+    return true;
+}
+
+/* Address and digest of each file as it is in the store, for an entry that can fetch it again. */
+static int add_urls(ta_buf *b, const ta_model *m, const char *folder, ta_error *err)
+{
+    char hex[DIGEST + 1];
+    int r = 0;
+    ta_buf_add(b, "  url: >-\n");
+    for (size_t i = 0; i < m->file_count; i++)
+        ta_buf_addf(b, "    %s\n", m->files[i].url);
+    ta_buf_add(b, "  sha256: >-\n");
+    for (size_t i = 0; r == 0 && i < m->file_count; i++) {
+        r = expected(&m->files[i], folder, hex, err);
+        ta_buf_addf(b, "    %s\n", hex);
+    }
+    return r;
+}
+
+static int own_entry(const ta_model *m, const char *folder, char **text, ta_error *err)
 {
     ta_buf b = { 0 };
-    ta_buf_addf(&b, "# Written by terminalai models import.\n%s:\n  title: %s\n  task: %s\n", m->name, m->title,
-                m->task);
-    ta_buf_addf(&b, "  licence: %s\n  source: %s\n  scale: %d\n  files: >-\n", m->licence, m->source, m->scale);
+    int r = 0;
+    ta_buf_addf(&b, "# Written by terminalai models.\n%s:\n  title: %s\n  task: %s\n  licence: %s\n  scale: %d\n",
+                m->name, m->title, m->task, m->licence, m->scale);
+    if (!m->source && may_be_kept(m))
+        r = add_urls(&b, m, folder, err);
+    else
+        ta_buf_addf(&b, "  source: %s\n", m->source ? m->source : "get its files again");
+    ta_buf_add(&b, "  files: >-\n");
     for (size_t i = 0; i < m->file_count; i++)
         ta_buf_addf(&b, "    %s\n", m->files[i].name);
-    return ta_buf_take(&b);
+    *text = ta_buf_take(&b);
+    return r < 0 ? r : *text ? 0 : ta_no_memory(err);
 }
 
 static int place_own(const filling *f, const char *store, const char *folder, ta_error *err)
 {
-    char *text = own_entry(f->m), *path = ta_format("%s/%s.yaml", store, f->m->name);
-    int r = text && path ? stage_and_place(f, store, folder, err) : ta_no_memory(err);
+    char *text = NULL, *path = ta_format("%s/%s.yaml", store, f->m->name);
+    int r = path ? stage_and_place(f, store, folder, err) : ta_no_memory(err);
+    if (r == 0)
+        r = own_entry(f->m, folder, &text, err);
     if (r == 0)
         r = ta_write_file(path, text, strlen(text), true, err);
     ta_free(text);
@@ -385,6 +422,69 @@ int ta_model_import_new(const char *name, const char *task, int scale, const cha
     int r = name_files(files, paths, count, err);
     if (r == 0)
         r = locked(&f, place_own, err);
+    ta_free(files);
+    return r;
+}
+
+/* ---- From the web ---------------------------------------------------------------------------------------------- */
+
+static bool is_digest(const char *s)
+{
+    return strlen(s) == DIGEST && strspn(s, "0123456789abcdef") == DIGEST;
+}
+
+/* A URL whose file nobody vouches for must at least come by a connection that does. */
+static int check_url(const char *url, const char *sha256, ta_error *err)
+{
+    if (sha256 && !is_digest(sha256))
+        return ta_fail(err, TA_ERR_USAGE, "a SHA-256 has 64 hexadecimal digits in lower case, not '%s'", sha256);
+    if (sha256 || ta_starts(url, "https://"))
+        return 0;
+    ta_fail(err, TA_ERR_USAGE, "a model that comes by plain http can be changed on its way");
+    return ta_hint(err, "give its digest by --sha256, or an https address");
+}
+
+static int name_urls(ta_model_file *files, const char *const *urls, const char *const *sha256, size_t count,
+                     ta_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        files[i].url = (char *)urls[i];
+        files[i].sha256 = sha256 ? (char *)sha256[i] : NULL;
+        files[i].name = ta_url_file(urls[i]);
+        r = files[i].name ? check_url(urls[i], files[i].sha256, err) : ta_no_memory(err);
+        if (r == 0 && (!ta_model_name_fits(files[i].name) || strpbrk(urls[i], " \t\r\n"))) {
+            ta_fail(err, TA_ERR_USAGE, "the address doesn't end with the name of a file");
+            r = ta_hint(err, "fetch it yourself, then `terminalai models import FILE`");
+        }
+        for (size_t k = 0; r == 0 && k < i; k++)
+            if (!strcmp(files[k].name, files[i].name))
+                r = ta_fail(err, TA_ERR_USAGE, "two addresses end with the name '%s'", files[i].name);
+    }
+    return r;
+}
+
+int ta_model_install_urls(const char *name, const char *task, int scale, const char *const *urls,
+                          const char *const *sha256, size_t count, ta_cancel *cancel, ta_error *err)
+{
+    if (!ta_model_name_fits(name))
+        return ta_fail(err, TA_ERR_USAGE, "'%s' can't be the name of a model", name);
+    ta_model_file *files = ta_array(count, sizeof *files);
+    if (!files)
+        return ta_no_memory(err);
+    const ta_model m = { .name = (char *)name,
+                         .title = (char *)name,
+                         .task = (char *)task,
+                         .scale = scale,
+                         .licence = (char *)"LicenseRef-Unknown",
+                         .files = files,
+                         .file_count = count };
+    const filling f = { &m, NULL, cancel };
+    int r = name_urls(files, urls, sha256, count, err);
+    if (r == 0)
+        r = locked(&f, place_own, err);
+    for (size_t i = 0; i < count; i++)
+        ta_free(files[i].name);
     ta_free(files);
     return r;
 }

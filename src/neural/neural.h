@@ -132,9 +132,10 @@ const char *ta_precision_name(ta_precision p); /* "auto", "fp32", "bf16" */
 
 /* ---- The catalogue and the store of models -------------------------------------------------------------------- */
 
-/* One file of a model. `inside` is where it is in the package or folder, `sha256` its digest; NULL: not known. */
+/* One file of a model. `inside` is where it is in the package or folder, `url` its place in the web, `sha256` its
+ * digest; NULL: not known. */
 typedef struct ta_model_file {
-    char *name, *inside, *sha256;
+    char *name, *inside, *url, *sha256;
 } ta_model_file;
 
 /* An entry of the catalogue; what isn't said is NULL or 0. See models/catalogue.yaml for what each is. */
@@ -175,8 +176,14 @@ int ta_model_folder(const ta_model *m, char **folder, ta_error *err);
 int ta_model_path(const ta_model *m, size_t file, char **path, ta_error *err);
 /* Gets the files by the catalogue's way, checks their digests and puts them in place, all or none; what was there
  * before stays until then. TA_ERR_UNAVAILABLE: no client, no network, or only the user can bring it; TA_ERR_DATA:
- * another file than pinned; TA_ERR_AGAIN: another process changes the store at this moment, or memory. */
+ * another file than pinned; TA_ERR_AGAIN: another process changes the store at this moment, or memory. What came of an
+ * interrupted download by URL stays in the store for the next try, for a week. */
 int ta_model_install(const ta_model *m, ta_cancel *cancel, ta_error *err);
+/* Gets a model that no entry names from the web, one URL a file, and writes an entry of its own beside the files, with
+ * the URLs and digests. `sha256` (NULL: not known) is a list as long as `urls`, of which any may be NULL; without a
+ * digest a URL must be https. Otherwise as ta_model_import_new. */
+int ta_model_install_urls(const char *name, const char *task, int scale, const char *const *urls,
+                          const char *const *sha256, size_t count, ta_cancel *cancel, ta_error *err);
 int ta_model_remove(const ta_model *m, ta_error *err);
 /* Copies the user's own files into the store, by the same rules; in the order of the entry's files. */
 int ta_model_import(const ta_model *m, const char *const *paths, size_t count, ta_cancel *cancel, ta_error *err);

@@ -18,7 +18,7 @@ static bool is_reserved(const char *name)
     for (size_t i = 0; i < TA_COUNT(names); i++)
         if (!strcmp(name, names[i]))
             return true;
-    return ta_starts(name, "TEST_") || ta_starts(name, "BENCH_");
+    return ta_starts(name, "TEST_") || ta_starts(name, "BENCH_") || ta_starts(name, "NOTIFY_");
 }
 
 int ta_settings_load_file(ta_settings *s, const char *path, ta_origin origin, ta_error *err)

@@ -11,6 +11,11 @@ import time
 import unittest
 import zipfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.dont_write_bytecode = True
+import tls  # noqa: E402
+import web  # noqa: E402
+
 PROGRAM = os.environ["TERMINALAI"]
 
 
@@ -213,6 +218,94 @@ class Models(unittest.TestCase):
         self.fails(64, "there is no model 'my-net'", "info", "my-net")
         self.assertEqual([".lock"], os.listdir(self.store))
 
+    # ---- From the web ----
+
+    def url_entry(self, web, path, digest, size=0):
+        self.catalogue(f"web:\n  title: From the web\n  task: upscale\n  scale: 2\n  licence: MIT\n"
+                       f"  url: {web.url(path)}\n  files: w.onnx\n  sha256: {digest}\n" +
+                       (f"  size: {size}\n" if size else ""))
+
+    def test_an_entry_with_a_url(self):
+        with web.Server() as server:
+            self.url_entry(server, "/cut/90000", sha256(web.body()), web.SIZE)
+            self.assertIn(server.url("/cut/90000"), self.said("install", "web"))
+            with open(os.path.join(self.store, "web", "w.onnx"), "rb") as file:
+                self.assertEqual(web.body(), file.read())
+            self.assertEqual([None] + [f"bytes={n}-" for n in (90000, 180000, 270000)],
+                             [entry["range"] for entry in server.seen])
+            self.assertEqual([".lock", "web"], sorted(os.listdir(self.store)))
+            self.said("verify", "web")
+            self.url_entry(server, "/cut/90000", sha256(b"other"))
+            self.fails(65, "another file than expected", "install", "web")
+            self.url_entry(server, "/status/404", sha256(b"other"))
+            self.fails(66, "there is no such file", "install", "web")
+            self.url_entry(server, "/large", sha256(b"other"), 1000)
+            self.fails(65, "at most 1000 B", "install", "web")
+            self.assertEqual([".lock", "web"], sorted(os.listdir(self.store)))
+
+    def test_an_interrupted_install_goes_on(self):
+        with web.Server() as server:
+            self.url_entry(server, "/stall/90000", sha256(web.body()))
+            child = subprocess.Popen([PROGRAM, "models", "install", "web"], env=self.env, stderr=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL)
+            parts = os.path.join(self.store, ".downloads")
+            part = os.path.join(parts, sha256(server.url("/stall/90000").encode()) + ".part")
+            self.wait_for(lambda: os.path.exists(part) and os.path.getsize(part) == 90000)
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(130, child.wait(10))
+            self.assertEqual(90000, os.path.getsize(part))
+            self.assertNotIn("web", os.listdir(self.store))
+            server.files["stall"] = web.body()
+            self.said("install", "web")
+            self.assertEqual("bytes=90000-", server.seen[-1]["range"])
+            self.assertEqual([".lock", "web"], sorted(os.listdir(self.store)))
+
+    def wait_for(self, ready):
+        end = time.monotonic() + 20
+        while not ready():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+
+    def test_an_address(self):
+        digest = sha256(web.body())
+        with web.Server() as server:
+            server.files["net.onnx"] = web.body()
+            url = server.url("/net.onnx")
+            self.fails(64, "--task is needed", "install", url, "--sha256", digest)
+            self.fails(64, "changed on its way", "install", url, "--task", "face")
+            self.fails(64, "2 digests for 1", "install", url, "--task", "face", "--sha256", digest + "," + digest)
+            self.fails(64, "64 hexadecimal", "install", url, "--task", "face", "--sha256", "12")
+            self.fails(64, "go with an address", "install", "gfpgan", "--task", "face")
+            self.fails(64, "doesn't end with the name", "install", server.url("/"), "--task", "face", "--sha256",
+                       digest, "--name", "n")
+            self.assertEqual([], server.seen)
+            self.assertIn("net installed", self.said("install", url, "--task", "face", "--sha256", digest))
+            found = {one["name"]: one for one in json.loads(self.said("list", "--json"))}["net"]
+            self.assertEqual(("installed", url, digest),
+                             (found["state"], found["files"][0]["url"], found["files"][0]["sha256"]))
+            self.fails(64, "in the catalogue already", "install", url, "--task", "face", "--sha256", digest)
+            os.unlink(os.path.join(self.store, "net", "net.onnx"))
+            self.said("install", "net")  # by the entry that was written
+            self.said("verify", "net")
+            self.said("install", url + "?key=secret", "--task", "face", "--sha256", digest, "--name", "with-key")
+            with open(os.path.join(self.store, "with-key.yaml"), encoding="utf-8") as file:
+                self.assertNotIn("secret", file.read())
+
+    def test_https(self):
+        with web.Server() as server:
+            certificate = tls.secure(server, self.folder)
+            server.files["net.onnx"] = web.body()
+            url = server.url("/net.onnx")
+            self.fails(77, "certificate", "install", url, "--task", "face")
+            self.env["SSL_CERT_FILE"] = certificate
+            self.assertIn("No --sha256", self.said("install", url, "--task", "face"))
+            with web.Server() as plain:
+                plain.files["net.onnx"] = web.body()
+                server.files["x.onnx"] = b""
+                self.fails(77, "", "install", server.url("/to/x.onnx?" + plain.url("/net.onnx")), "--task", "face",
+                           "--name", "other")
+                self.assertEqual([], plain.seen)
+
     def test_wrong_catalogues(self):
         for text, want in (("a: b\n", "no model's mapping"),
                            ("a:\n  tsk: face\n", "did you mean 'task'"),
@@ -220,7 +313,8 @@ class Models(unittest.TestCase):
                            ("a:\n  task: fce\n  licence: x\n  files: f\n  source: y\n", "task is one of"),
                            ("a:\n  task: face\n  licence: x\n  files: ../f\n  source: y\n", "plain names"),
                            ("../a:\n  task: face\n  licence: x\n  files: f\n  source: y\n", "the name of a folder"),
-                           ("a:\n  task: face\n  licence: x\n  files: f\n", "one of package, path and source"),
+                           ("a:\n  task: face\n  licence: x\n  files: f\n", "one of package, url, path and source"),
+                           ("a:\n  task: face\n  licence: x\n  files: f\n  url: https://h/f\n", "needs its url"),
                            ("a:\n  scale: much\n", "a whole number"),
                            ("a:\n  package: apt thing 1\n", "clients are pip and npm"),
                            ("a:\n  task: face\n  licence: x\n  files: f\n  sha256: 12\n  source: y\n", "64 hexa")):
