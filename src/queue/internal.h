@@ -59,6 +59,8 @@ typedef struct ta_op {
     bool done;
 } ta_op;
 
+enum { TA_LISTENERS = 4 };
+
 struct ta_jobs {
     ta_board board;
     char *dir;
@@ -71,15 +73,18 @@ struct ta_jobs {
     /* -- lock */
     ta_op *first, *last;
     bool stop;
-    void (*on_change)(void *opaque); /* behind each publication, from the writer: must return at once */
-    void *on_change_opaque;
+    struct {
+        void (*fn)(void *opaque); /* behind each transaction, from the writer: must return at once */
+        void *opaque;
+    } listener[TA_LISTENERS];
     /* -- of the writer alone */
     ta_change change;
 };
 
 /* Has the writer do it and waits until it is on the disk. */
 int ta_jobs_do(ta_jobs *q, ta_op_fn fn, void *arg, bool writes, ta_error *err);
-/* One listener that is told that something durable has changed; NULL takes it away. */
-void ta_jobs_on_change(ta_jobs *q, void (*fn)(void *opaque), void *opaque);
+/* Listeners are told behind each transaction; at most TA_LISTENERS. */
+void ta_jobs_listen(ta_jobs *q, void (*fn)(void *opaque), void *opaque);
+void ta_jobs_unlisten(ta_jobs *q, void (*fn)(void *opaque), void *opaque);
 
 #endif

@@ -53,8 +53,9 @@ static int commit(ta_jobs *q, bool writes, ta_error *err)
     return r;
 }
 
-/* A request that breaks its transaction must not take others with it: then each gets one of its own. */
-static void run_batch(ta_jobs *q, ta_op **ops, size_t n)
+/* A request that breaks its transaction must not take others with it: then each gets one of its own. True when a new view
+ * was published. */
+static bool run_batch(ta_jobs *q, ta_op **ops, size_t n)
 {
     bool writes = false;
     ta_error err = { 0 };
@@ -66,16 +67,15 @@ static void run_batch(ta_jobs *q, ta_op **ops, size_t n)
     if (good)
         r = commit(q, writes, &err);
     if (good && r >= 0)
-        return;
+        return q->change.changed;
     ta_store_rollback(q->store);
     ta_txn_take_back(&q->change.txn);
-    if (r < 0 || n == 1) {
-        if (r < 0)
-            fail_all(ops, n, r, &err);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        run_batch(q, &ops[i], 1);
+    if (r < 0)
+        fail_all(ops, n, r, &err);
+    bool changed = false;
+    for (size_t i = 0; r >= 0 && n > 1 && i < n; i++)
+        changed |= run_batch(q, &ops[i], 1);
+    return changed;
 }
 
 /* Waits for requests. How many there are now; 0 = the end. */
@@ -100,8 +100,9 @@ static void end_ops(ta_jobs *q, ta_op **ops, size_t n, bool changed)
     pthread_mutex_lock(&q->lock);
     for (size_t i = 0; i < n; i++)
         ops[i]->done = true;
-    if (changed && q->on_change)
-        q->on_change(q->on_change_opaque);
+    for (int i = 0; changed && i < TA_LISTENERS; i++)
+        if (q->listener[i].fn)
+            q->listener[i].fn(q->listener[i].opaque);
     pthread_cond_broadcast(&q->ended);
     pthread_mutex_unlock(&q->lock);
 }
@@ -111,8 +112,8 @@ static void *write_all(void *arg)
     ta_jobs *q = arg;
     ta_op *ops[BATCH];
     for (size_t n; (n = take_ops(q, ops));) {
-        run_batch(q, ops, n);
-        end_ops(q, ops, n, true);
+        bool changed = run_batch(q, ops, n);
+        end_ops(q, ops, n, changed);
     }
     return NULL;
 }
@@ -133,11 +134,23 @@ int ta_jobs_do(ta_jobs *q, ta_op_fn fn, void *arg, bool writes, ta_error *err)
     return op.result;
 }
 
-void ta_jobs_on_change(ta_jobs *q, void (*fn)(void *opaque), void *opaque)
+void ta_jobs_listen(ta_jobs *q, void (*fn)(void *opaque), void *opaque)
+{
+    int i = 0;
+    pthread_mutex_lock(&q->lock);
+    while (i < TA_LISTENERS - 1 && q->listener[i].fn)
+        i++;
+    q->listener[i].fn = fn;
+    q->listener[i].opaque = opaque;
+    pthread_mutex_unlock(&q->lock);
+}
+
+void ta_jobs_unlisten(ta_jobs *q, void (*fn)(void *opaque), void *opaque)
 {
     pthread_mutex_lock(&q->lock);
-    q->on_change = fn;
-    q->on_change_opaque = opaque;
+    for (int i = 0; i < TA_LISTENERS; i++)
+        if (q->listener[i].fn == fn && q->listener[i].opaque == opaque)
+            q->listener[i].fn = NULL;
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -293,12 +306,30 @@ static int attempt_of(const ta_change *c, const report *p, const ta_qjob **j, ta
     return r;
 }
 
+/* A report doesn't undo what was asked for meanwhile: a paused job stays paused, and goes on at the stage that it has come
+ * to; one that was to end and comes back has ended. */
+static int report_paused(ta_change *c, const ta_qjob *j, ta_qstate state, ta_error *err)
+{
+    if (!j->held)
+        return ta_fail(err, TA_ERR_USAGE, "job %lld is paused", (long long)j->id);
+    ta_qjob draft = *j;
+    draft.held = ta_qstate_works(state);
+    draft.stage = draft.held ? state : TA_Q_ANALYSING;
+    return ta_change_put(c, j, &draft, err);
+}
+
 static int set_state(ta_change *c, void *arg, ta_error *err)
 {
     const report *p = arg;
     const ta_qjob *j;
     int r = attempt_of(c, p, &j, err);
-    return r < 0 ? r : ta_change_state(c, j, p->state, err);
+    if (r < 0)
+        return r;
+    if (p->state == TA_Q_PENDING && j->stopping)
+        return ta_change_end(c, j, TA_ERR_CANCELLED, NULL, err);
+    if (j->state == TA_Q_PAUSED)
+        return report_paused(c, j, p->state, err);
+    return ta_change_state(c, j, p->state, err);
 }
 
 int ta_jobs_set_state(ta_jobs *q, int64_t id, int attempt, ta_qstate state, ta_error *err)

@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "restore/restore.h"
+#include "work/work.h"
 
 struct json_t;
 
@@ -86,7 +87,8 @@ int ta_jobs_request(ta_jobs *q, const struct json_t *request, struct json_t **re
 
 /* ---- What workers report ---------------------------------------------------------------------------------------------- */
 
-/* A state of work, durable. TA_ERR_USAGE when the table doesn't allow it, TA_ERR_NOINPUT when there is no such attempt. */
+/* A state of work, or pending when it is given back; durable. A paused job stays paused. TA_ERR_USAGE when the table doesn't
+ * allow it, TA_ERR_NOINPUT when there is no such attempt. */
 int ta_jobs_set_state(ta_jobs *q, int64_t id, int attempt, ta_qstate state, ta_error *err);
 /* The end of an attempt: completed (code 0), cancelled (TA_ERR_CANCELLED) or failed; a notification in the same
  * transaction. */
@@ -166,6 +168,37 @@ bool ta_client_has_owner(const ta_client *c);
 int ta_client_request(ta_client *c, const struct json_t *request, struct json_t **reply, ta_error *err);
 /* Calls `fn` with each event's JSON line until it returns false. TA_ERR_UNAVAILABLE without an owner, and when it ends. */
 int ta_client_watch(ta_client *c, bool (*fn)(void *opaque, const struct json_t *event), void *opaque, ta_error *err);
+
+/* ---- The scheduler (scheduler.c) -------------------------------------------------------------------------------------- */
+
+/* What it asks of a crew, as work/work.h has it; a table, so that tests can have another one. */
+typedef struct ta_crew_calls {
+    int (*give)(void *crew, const ta_work_order *order, ta_error *err);
+    int (*free_workers)(void *crew);
+    int (*cancel)(void *crew, const char *id, ta_error *err);
+    int (*pause)(void *crew, const char *id, bool paused, ta_error *err);
+} ta_crew_calls;
+
+typedef struct ta_scheduler_config {
+    int gpu_jobs;    /* at once, of those that want the GPU; 0 = 1 */
+    int retry_ms;    /* before an order is tried again that nothing but the moment spoke against; 0 = 2000 */
+} ta_scheduler_config;
+
+/* Gives jobs to a crew, in the queue's order, as workers get free; passes on cancels and pauses; records what comes back. Its
+ * own thread. */
+typedef struct ta_scheduler ta_scheduler;
+int ta_scheduler_open(ta_scheduler **s, ta_jobs *q, const ta_scheduler_config *config, ta_error *err);
+/* Begins. The crew was made with the callbacks below and this scheduler as their `user`. */
+int ta_scheduler_start(ta_scheduler *s, const ta_crew_calls *calls, void *crew, ta_error *err);
+void ta_scheduler_on_progress(void *scheduler, const char *id, const ta_work_progress *progress);
+void ta_scheduler_on_end(void *scheduler, const char *id, int code, const char *message);
+void ta_scheduler_on_free(void *scheduler);
+/* Gives nothing any more; what is at work goes on. Then close the crew, then the scheduler. */
+void ta_scheduler_stop(ta_scheduler *s);
+/* Records what has ended. What has not is pending when the queue is opened again. */
+void ta_scheduler_close(ta_scheduler **s);
+/* Waits until nothing is at work and nothing can be begun. False when cancelled before. */
+bool ta_scheduler_wait_idle(ta_scheduler *s, ta_cancel *cancel);
 
 /* ---- Repair (repair.c) ------------------------------------------------------------------------------------------------ */
 
