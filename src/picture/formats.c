@@ -125,10 +125,12 @@ enum AVPixelFormat ta_filter_input(const char *filter, enum AVPixelFormat fmt)
     enum AVPixelFormat found = AV_PIX_FMT_NONE;
     AVFilterGraph *graph = avfilter_graph_alloc();
     AVFilterInOut *in = NULL, *out = NULL;
-    char *spec = ta_format("buffer@in=video_size=128x128:pix_fmt=%s:time_base=1/25:frame_rate=25:pixel_aspect=1/1,"
-                           "%s,buffersink@out",
-                           av_get_pix_fmt_name(fmt), filter);
-    if (graph && spec && avfilter_graph_parse2(graph, spec, &in, &out) >= 0 && !in && !out &&
+    char spec[2048]; /* no memory of ours: its lack must not look like a filter that refuses */
+    int n = snprintf(spec, sizeof spec,
+                     "buffer@in=video_size=128x128:pix_fmt=%s:time_base=1/25:frame_rate=25:pixel_aspect=1/1,"
+                     "%s,buffersink@out",
+                     av_get_pix_fmt_name(fmt), filter);
+    if (graph && n < (int)sizeof spec && avfilter_graph_parse2(graph, spec, &in, &out) >= 0 && !in && !out &&
         avfilter_graph_config(graph, NULL) >= 0) {
         AVFilterContext *src = avfilter_graph_get_filter(graph, "buffer@in");
         if (src)
@@ -137,6 +139,5 @@ enum AVPixelFormat ta_filter_input(const char *filter, enum AVPixelFormat fmt)
     avfilter_inout_free(&in);
     avfilter_inout_free(&out);
     avfilter_graph_free(&graph);
-    ta_free(spec);
     return found;
 }
