@@ -77,6 +77,8 @@ void ta_batch_on_event(ta_batch *b, ta_batch_fn fn, void *opaque);
  * don't; TA_ERR_CANCELLED. `err` says how many failed and why the first did. */
 int ta_batch_run(ta_batch *b, ta_error *err);
 
+/* Does the name end as those of video files do? */
+bool ta_is_video_name(const char *name);
 /* "done", "skipped", "failed", ... Static storage. */
 const char *ta_batch_state_name(ta_batch_state state);
 size_t ta_batch_count_in(const ta_batch *b, ta_batch_state state);

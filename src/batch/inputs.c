@@ -19,7 +19,7 @@ static const char *const video_extensions[] = {
 
 enum { DEEPEST = 64 };
 
-static bool is_video_name(const char *name)
+bool ta_is_video_name(const char *name)
 {
     const char *ext = ta_path_ext(name);
     for (size_t i = 0; i < TA_COUNT(video_extensions); i++)
@@ -31,7 +31,7 @@ static bool is_video_name(const char *name)
 static bool matches(const ta_batch *b, const char *name, bool *failed)
 {
     if (!b->o.pattern)
-        return is_video_name(name);
+        return ta_is_video_name(name);
     bool match = false;
     for (const char *p = b->o.pattern; *p && !match;) {
         size_t n = strcspn(p, ",");

@@ -108,6 +108,16 @@ void ta_queue_print_stats(const json_t *stats)
     printf("\n");
 }
 
+void ta_queue_print_outbox(const json_t *outbox)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(outbox, "rows"), i, row)
+        printf("%6lld  %-7s  job %lld to %s, %lld failed%s%s\n", number(row, "id"), text(row, "state"), number(row, "job"),
+               text(row, "channel"), number(row, "tries"), *text(row, "why") ? ": " : "", text(row, "why"));
+    printf("waiting: %lld, given up: %lld\n", number(outbox, "waiting"), number(outbox, "given_up"));
+}
+
 void ta_queue_print_event(const json_t *event)
 {
     const char *kind = text(event, "event");

@@ -55,6 +55,7 @@ int ta_queue_print_json(json_t *reply, ta_error *err);
 void ta_queue_print_list(const json_t *reply);
 void ta_queue_print_job(const json_t *job);
 void ta_queue_print_stats(const json_t *stats);
+void ta_queue_print_outbox(const json_t *outbox);
 void ta_queue_print_event(const json_t *event);
 
 #endif

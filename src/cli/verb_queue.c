@@ -227,6 +227,29 @@ static int clear(ta_queue_call *c, ta_error *err)
     return 0;
 }
 
+static int outbox(ta_queue_call *c, ta_error *err)
+{
+    json_t *reply;
+    int r = ta_cli_expect_words(c->argv, c->words, 0, 0, "", err);
+    if (r >= 0)
+        r = ta_queue_ask(c, json_pack("{s:s}", "do", "outbox"), &reply, err);
+    if (r < 0 || c->json)
+        return r < 0 ? r : ta_queue_print_json(reply, err);
+    ta_queue_print_outbox(reply);
+    json_decref(reply);
+    return 0;
+}
+
+static int resend(ta_queue_call *c, ta_error *err)
+{
+    json_t *request = json_pack("{s:s}", "do", "resend");
+    int r = ids_of(c, request, 0, err);
+    if (r >= 0)
+        return ask_and_tell(c, request, "sent again", err);
+    json_decref(request);
+    return r;
+}
+
 static bool print_event(void *opaque, const json_t *event)
 {
     const ta_queue_call *c = opaque;
@@ -286,6 +309,8 @@ static const struct subverb {
     { "remove", remove_jobs, BIT(JSON) },
     { "clear", clear, BIT(JSON) | BIT(COMPLETED) | BIT(ENDED) | BIT(ALL) },
     { "stats", stats, BIT(JSON) },
+    { "outbox", outbox, BIT(JSON) },
+    { "resend", resend, BIT(JSON) },
     { "export", ta_queue_export, 0 },
     { "import", ta_queue_import, BIT(JSON) },
     { "repair", repair, 0 },
@@ -359,7 +384,8 @@ static int run(int argc, char **argv, ta_error *err)
 
 const ta_verb ta_verb_queue = {
     .name = "queue",
-    .usage = "queue add|list|show|watch|cancel|pause|resume|retry|move|remove|clear|stats|export|import|repair ...",
+    .usage = "queue add|list|show|watch|cancel|pause|resume|retry|move|remove|clear|stats|outbox|resend|export|import|"
+             "repair ...",
     .summary = "Jobs that wait for `terminalai work`, and how far they are",
     .run = run,
     .more =
@@ -379,6 +405,8 @@ const ta_verb ta_verb_queue = {
         "  clear [--completed|--ended|--all]                      removes what is completed (or failed and cancelled,\n"
         "                                                         too; or all, which cancels what is at work)\n"
         "  stats                                                  counts and times, also of jobs that were cleared\n"
+        "  outbox                                                 notifications that wait or were given up\n"
+        "  resend [ID...]                                         sends those that were given up once more\n"
         "  export [FILE], import FILE                             all jobs with their settings, as JSON lines\n"
         "  repair                                                 saves what can be read of a damaged store\n"
         "For all of them:\n"

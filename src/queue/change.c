@@ -209,8 +209,8 @@ static int count_end(ta_change *c, const ta_qjob *j, ta_error *err)
     int r = add_to_fact(c, ta_qstate_name(j->state), 1, err);
     if (r >= 0 && j->state == TA_Q_COMPLETED && j->started_us)
         r = add_to_fact(c, "completed-us", TA_MAX(j->ended_us - j->started_us, 0), err);
-    if (r >= 0 && j->state != TA_Q_CANCELLED)
-        r = ta_store_notify(c->store, j, j->state == TA_Q_COMPLETED ? "completion" : "error", c->now_us, err);
+    if (r >= 0)
+        r = ta_outbox_add(c, j, err);
     return settle(c, r, err);
 }
 

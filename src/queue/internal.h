@@ -20,6 +20,7 @@ typedef struct ta_change {
     bool changed; /* the view */
     bool broken;  /* the store failed: all of the transaction must be rolled back */
     int64_t now_us;
+    const ta_notify_config *notify; /* who is told of ends; NULL: nobody */
 } ta_change;
 
 const ta_qjob *ta_change_job(const ta_change *c, int64_t id);
@@ -41,6 +42,9 @@ void ta_change_tell(ta_change *c, ta_event_kind kind, int64_t id);
 /* Positions for `n` new jobs at the end: the first of them; they are GAP apart. */
 int64_t ta_change_last_position(const ta_change *c, int priority);
 enum { TA_POSITION_BITS = 32 }; /* two neighbours at first stand 2^32 apart */
+
+/* outbox.c: rows for those who are told of the end of this job; nothing is left to do: also of that. */
+int ta_outbox_add(ta_change *c, const ta_qjob *j, ta_error *err);
 
 int64_t ta_cold_waits_for(const ta_cold *c, const ta_qjob *j);
 

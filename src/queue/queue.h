@@ -5,6 +5,7 @@
 #define TA_QUEUE_QUEUE_H
 
 #include "base/base.h"
+#include "notify/notify.h"
 #include "restore/restore.h"
 #include "work/work.h"
 
@@ -199,6 +200,30 @@ void ta_scheduler_stop(ta_scheduler *s);
 void ta_scheduler_close(ta_scheduler **s);
 /* Waits until nothing is at work and nothing can be begun. False when cancelled before. */
 bool ta_scheduler_wait_idle(ta_scheduler *s, ta_cancel *cancel);
+
+/* ---- Watch folders (watch*.c) ----------------------------------------------------------------------------------------- */
+
+/* The folders of a YAML file (docs/manual.md has the form); thread safe. */
+typedef struct ta_watch_config ta_watch_config;
+/* TA_ERR_CONFIG names the line. Folders of outputs are made. */
+int ta_watch_config_read(ta_watch_config **c, const char *path, ta_error *err);
+void ta_watch_config_free(ta_watch_config **c);
+size_t ta_watch_config_count(const ta_watch_config *c);
+
+/* A thread that adds jobs for files that appear, once each, and settles what becomes of the originals of those that are over.
+ * The configuration must outlive it; close it before the queue. */
+typedef struct ta_watcher ta_watcher;
+int ta_watcher_open(ta_watcher **w, ta_jobs *q, const ta_watch_config *config, ta_error *err);
+void ta_watcher_close(ta_watcher **w);
+
+/* ---- Notifications (outbox.c) ----------------------------------------------------------------------------------------- */
+
+/* From now on the end of a job writes a row for each channel that wants it, in the same transaction, and a thread sends them;
+ * what was not sent before is sent, too. The configuration must outlive it; close it before the queue. Without channels *n
+ * stays NULL. */
+typedef struct ta_jobs_notifier ta_jobs_notifier;
+int ta_jobs_notify(ta_jobs_notifier **n, ta_jobs *q, const ta_notify_config *config, ta_error *err);
+void ta_jobs_unnotify(ta_jobs_notifier **n);
 
 /* ---- Repair (repair.c) ------------------------------------------------------------------------------------------------ */
 

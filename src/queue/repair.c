@@ -43,7 +43,7 @@ static const table tables[] = {
     { "jobs", "id", JOB_COLUMNS },
     { "needs", NULL, "job, needs" },
     { "facts", NULL, "name, value" },
-    { "outbox", "id", "id, job, event, channel, state, tries, created_us, due_us, input, output, message, error" },
+    { "outbox", "id", "id, job, channel, notice, state, tries, created_us, due_us, why" },
     { "watched", NULL, "folder, path, size, modified_us, job, sha256, tries, state, due_us, output, note" },
 };
 enum { SETTINGS, JOBS, NEEDS };

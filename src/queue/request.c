@@ -9,7 +9,9 @@
  *   cancel, pause, resume, retry, remove     ids -> done: [id]; pause and resume without ids: the queue
  *   move      ids, to: top|bottom, or before: id, or after: id, or priority: n
  *   clear     what: completed|ended|all -> removed, stopping
- *   stats     -> counts, totals, seconds */
+ *   stats     -> counts, totals, seconds
+ *   outbox    -> notifications: those that wait and those that were given up
+ *   resend    ids, or without: all that were given up -> done: [id] */
 #include "queue/request.h"
 
 #include <string.h>
@@ -253,6 +255,8 @@ static const struct {
     { "status", answer_status },    { "stats", answer_stats },        { "cancel", ta_answer_cancel },
     { "pause", ta_answer_pause },   { "resume", ta_answer_resume },   { "retry", ta_answer_retry },
     { "remove", ta_answer_remove }, { "move", ta_answer_move },       { "clear", ta_answer_clear },
+    { "outbox", ta_answer_outbox }, { "resend", ta_answer_resend },
+    { "outbox", ta_answer_outbox }, { "resend", ta_answer_resend },
 };
 
 int ta_jobs_request(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err)

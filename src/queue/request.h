@@ -19,6 +19,10 @@ int ta_answer_remove(ta_jobs *q, const json_t *request, json_t **reply, ta_error
 int ta_answer_move(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err);
 int ta_answer_clear(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err);
 
+/* outbox.c */
+int ta_answer_outbox(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err);
+int ta_answer_resend(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err);
+
 /* The text of a member, or NULL; its number, or `def`. */
 const char *ta_request_text(const json_t *request, const char *key);
 int64_t ta_request_number(const json_t *request, const char *key, int64_t def);

@@ -13,11 +13,10 @@ static const char *const versions[] = {
     "CREATE INDEX needs_by_need ON needs(needs);"
     "CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
     /* 2: notifications, written with the end of their job and sent behind it */
-    "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, event TEXT NOT NULL,"
-    " channel TEXT NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL, created_us INTEGER NOT NULL,"
-    " due_us INTEGER NOT NULL, input TEXT NOT NULL, output TEXT NOT NULL, message TEXT NOT NULL, error TEXT NOT NULL)"
-    " STRICT;"
-    "CREATE INDEX outbox_by_due ON outbox(state, due_us);",
+    "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, channel TEXT NOT NULL,"
+    " notice TEXT NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL, created_us INTEGER NOT NULL,"
+    " due_us INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
+    "CREATE INDEX outbox_by_due ON outbox(channel, state, due_us, id);",
     /* 3: files that watch folders have taken */
     "CREATE TABLE watched(folder TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, modified_us INTEGER NOT NULL,"
     " job INTEGER NOT NULL, sha256 TEXT NOT NULL, tries INTEGER NOT NULL, state INTEGER NOT NULL, due_us INTEGER NOT NULL,"

@@ -502,7 +502,7 @@ int ta_store_sweep(ta_store *s, ta_error *err)
     return r < 0 ? r : ta_store_run(s, st, err);
 }
 
-/* ---- Facts and notifications ---------------------------------------------------------------------------------------- */
+/* ---- Facts ----------------------------------------------------------------------------------------------------------- */
 
 int ta_store_fact(ta_store *s, const char *name, int64_t *value, ta_error *err)
 {
@@ -526,21 +526,5 @@ int ta_store_set_fact(ta_store *s, const char *name, int64_t value, ta_error *er
         return r;
     bind_text(st, 1, name);
     sqlite3_bind_int64(st, 2, value);
-    return ta_store_run(s, st, err);
-}
-
-int ta_store_notify(ta_store *s, const ta_qjob *j, const char *event, int64_t now_us, ta_error *err)
-{
-    sqlite3_stmt *st;
-    int r = ta_store_statement(s, "INSERT INTO outbox(job, event, channel, state, tries, created_us, due_us, input, output,"
-                                  " message, error) VALUES(?1, ?2, '', 0, 0, ?3, ?3, ?4, ?5, ?6, '')", &st, err);
-    if (r < 0)
-        return r;
-    sqlite3_bind_int64(st, 1, j->id);
-    bind_text(st, 2, event);
-    sqlite3_bind_int64(st, 3, now_us);
-    bind_text(st, 4, j->input);
-    bind_text(st, 5, j->output);
-    bind_text(st, 6, j->message);
     return ta_store_run(s, st, err);
 }

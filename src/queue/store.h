@@ -39,9 +39,6 @@ int ta_store_waiting(ta_store *s, int64_t need, int64_t *job, ta_error *err);
 /* A number by name; 0 when it was never set. */
 int ta_store_fact(ta_store *s, const char *name, int64_t *value, ta_error *err);
 int ta_store_set_fact(ta_store *s, const char *name, int64_t value, ta_error *err);
-/* A notification to be sent: `event` is "completion" or "error". */
-int ta_store_notify(ta_store *s, const ta_qjob *j, const char *event, int64_t now_us, ta_error *err);
-
 /* For the other files that keep tables of their own. A prepared statement, made once for each literal `sql` and reset. */
 int ta_store_statement(ta_store *s, const char *sql, sqlite3_stmt **st, ta_error *err);
 /* Runs a statement that gives no rows. */

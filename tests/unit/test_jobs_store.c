@@ -145,7 +145,8 @@ static void test_life(void **state)
     assert_int_equal(look(q, id).state, TA_Q_COMPLETED);
     done(q, "{'do':'retry','ids':[1]}", TA_ERR_USAGE);
     ta_jobs_close(&q);
-    assert_int_equal(in_file(state, "SELECT count(*) FROM outbox WHERE job=1 AND event='completion'"), 1);
+    assert_int_equal(in_file(state, "SELECT state FROM jobs WHERE id=1"), TA_Q_COMPLETED);
+    assert_int_equal(in_file(state, "SELECT count(*) FROM outbox"), 0); /* nobody is to be told */
 }
 
 static void test_retry(void **state)
@@ -162,7 +163,6 @@ static void test_retry(void **state)
     assert_int_equal(j.code, 0);
     assert_int_equal(ta_jobs_end(q, id, 1, 0, "", NULL), TA_ERR_NOINPUT); /* the first attempt comes too late */
     ta_jobs_close(&q);
-    assert_int_equal(in_file(state, "SELECT count(*) FROM outbox WHERE job=1 AND event='error' AND message='no picture'"), 1);
     q = open_queue(state);
     assert_int_equal(look(q, id).attempt, 2);
     ta_jobs_close(&q);
@@ -420,7 +420,7 @@ static void test_migrations(void **state)
         assert_int_equal(ta_jobs_end(q, 7, 3, 0, "", NULL), 0); /* writes to the tables of later versions */
         ta_jobs_close(&q);
         assert_int_equal(in_file(state, "PRAGMA user_version"), ta_schema_newest());
-        assert_int_equal(in_file(state, "SELECT count(*) FROM outbox"), 1);
+        assert_int_equal(in_file(state, "SELECT count(*) FROM outbox"), 0);
         assert_int_equal(in_file(state, "SELECT count(*) FROM watched"), 0);
         assert_int_equal(in_file(state, "SELECT value FROM facts WHERE name='paused'"), 1);
         unlink(in(state, "queue.db"));
