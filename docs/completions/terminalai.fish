@@ -109,6 +109,11 @@ complete -c terminalai -l overwrite -d 'Replace an existing output'
 complete -c terminalai -l no-overwrite
 complete -c terminalai -l sidecar -d 'Write a JSON file with hashes, settings and findings beside the output'
 complete -c terminalai -l no-sidecar
+complete -c terminalai -l downloader -r -d 'The yt-dlp program or wheel that finds a film in a page of the web; by default the one of `terminalai models install yt-dlp`, else yt-dlp in PATH'
+complete -c terminalai -l download-dir -r -d 'Folder in which downloads are kept; by default the output\'s'
+complete -c terminalai -l download-limit -x -d 'Most that a download may load from the web'
+complete -c terminalai -l download-time -x -d 'Longest time that a download may take'
+complete -c terminalai -l download-allow -x -d 'Servers that a download may reach although their addresses are private: a media server at home'
 complete -c terminalai -l dry-run -d 'Show the plan, the estimated time, memory and disk, and do nothing'
 complete -c terminalai -l no-dry-run
 complete -c terminalai -l preview -x -d 'Restore only a piece, with a before/after PNG beside it'

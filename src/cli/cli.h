@@ -43,6 +43,9 @@ int ta_cli_settings(int argc, char **argv, const char *const *own, const char **
 /* The last steps of that for a verb that restores, once it has read its command line: preset, checks, log, warnings,
  * and `preview` as a start and an end. `input` is where its hardest moment is looked for; with NULL that is refused. */
 int ta_cli_prepare(ta_settings *s, const char *input, ta_error *err);
+/* Fetches the film of an address into the folder of the settings, else the one of `output` (NULL: the current one), and
+ * shows how far it is. *path is the file (ta_free). As ta_fetch_run. */
+int ta_cli_download(const ta_settings *s, const char *url, const char *output, char **path, ta_error *err);
 /* How progress is to be shown, by the setting and what stderr is. */
 typedef enum ta_cli_progress { TA_CLI_PROGRESS_NONE, TA_CLI_PROGRESS_LINE, TA_CLI_PROGRESS_JSON } ta_cli_progress;
 ta_cli_progress ta_cli_progress_of(const ta_settings *s);

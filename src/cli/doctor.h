@@ -32,6 +32,7 @@ void ta_doctor_machine(ta_findings *f);  /* cpu, memory, disk, fonts */
 void ta_doctor_gpu(ta_findings *f);      /* by /proc, /dev and the driver's library */
 void ta_doctor_encoders(ta_findings *f); /* each is opened and given a small picture */
 void ta_doctor_engines(ta_findings *f);  /* engines and models */
+void ta_doctor_web(ta_findings *f);      /* what fetches from the web */
 void ta_doctor_sandbox(ta_findings *f);  /* what the kernel offers to confine a worker */
 
 /* The first line of a file, cut to `size`; false when it can't be read. */

@@ -128,7 +128,7 @@ static int judge(const ta_findings *f, ta_error *err)
 static int examine(bool json, ta_error *err)
 {
     static void (*const parts[])(ta_findings *) = { ta_doctor_machine, ta_doctor_gpu, ta_doctor_encoders,
-                                                    ta_doctor_engines, ta_doctor_sandbox };
+                                                    ta_doctor_engines, ta_doctor_web, ta_doctor_sandbox };
     ta_findings f = { 0 };
     int r = 0;
     for (size_t i = 0; i < TA_COUNT(parts); i++)

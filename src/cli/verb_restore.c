@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "net/net.h"
 #include "restore/restore.h"
 
 /* ---- Progress ---------------------------------------------------------------------------------------------------- */
@@ -103,11 +104,10 @@ static int run_job(ta_job *job, const ta_settings *s, const char *png, ta_error 
 
 static int restore_split(ta_settings *s, const char *input, const char **own, ta_error *err);
 
-static int restore_one(ta_settings *s, const char *input, const char **own, ta_error *err)
+static int restore_file(ta_settings *s, const char *input, const char **own, ta_error *err)
 {
     ta_job *job;
     char *png = NULL;
-    ta_cli_catch_signals();
     int r = ta_cli_prepare(s, input, err);
     if (r >= 0 && ta_get_text(s, TA_SET_split)[0])
         return restore_split(s, input, own, err);
@@ -133,6 +133,38 @@ static int restore_one(ta_settings *s, const char *input, const char **own, ta_e
     }
     ta_free(png);
     ta_job_free(&job);
+    return r;
+}
+
+/* What is wrong with the settings is told before anything is fetched. */
+static int check_settings(const ta_settings *s, ta_error *err)
+{
+    ta_settings *copy = ta_settings_copy(s);
+    char *warnings = NULL;
+    int r = copy ? ta_settings_resolve(copy, &warnings, err) : ta_no_memory(err);
+    ta_settings_free_text(warnings);
+    ta_settings_free(&copy);
+    return r;
+}
+
+/* An address is fetched first; the file stays, so that the same command goes on with it. */
+static int restore_one(ta_settings *s, const char *input, const char **own, ta_error *err)
+{
+    char *fetched;
+    ta_cli_catch_signals();
+    if (!ta_is_url(input))
+        return restore_file(s, input, own, err);
+    if (ta_get_bool(s, TA_SET_dry_run)) {
+        ta_fail(err, TA_ERR_USAGE, "a dry run fetches nothing, and without the file there is nothing to plan");
+        return ta_hint(err, "leave out --dry-run, or fetch the file first and give its path");
+    }
+    int r = check_settings(s, err);
+    if (r < 0)
+        return r;
+    r = ta_cli_download(s, input, own[OWN_OUTPUT], &fetched, err);
+    if (r >= 0)
+        r = restore_file(s, fetched, own, err);
+    ta_free(fetched);
     return r;
 }
 
@@ -225,9 +257,11 @@ static int run(int argc, char **argv, ta_error *err)
     if (r >= 0)
         r = ta_cli_parse(argc, argv, s, own_flags, own, &words, err);
     if (r >= 0 && words != 1) {
-        r = words ? ta_fail(err, TA_ERR_USAGE, "restore takes one input, not %d: '%s' and '%s'", words, argv[0], argv[1])
-                  : ta_fail(err, TA_ERR_USAGE, "restore needs an input");
-        ta_hint(err, "terminalai restore tape.mpg -o tape.mkv --preset vhs (switches are --name, --no-name, --name=no)");
+        r = words
+                ? ta_fail(err, TA_ERR_USAGE, "restore takes one input, not %d: '%s' and '%s'", words, argv[0], argv[1])
+                : ta_fail(err, TA_ERR_USAGE, "restore needs an input");
+        ta_hint(err,
+                "terminalai restore tape.mpg -o tape.mkv --preset vhs (switches are --name, --no-name, --name=no)");
     }
     if (r >= 0)
         r = restore_one(s, argv[0], own, err);
@@ -237,8 +271,8 @@ static int run(int argc, char **argv, ta_error *err)
 
 const ta_verb ta_verb_restore = {
     .name = "restore",
-    .usage = "restore INPUT [-o OUTPUT] [--preset NAME] [--before-after FILE.png] [--SETTING VALUE ...]",
-    .summary = "Restore a file (or a VIDEO_TS folder) in one pass",
+    .usage = "restore INPUT|URL [-o OUTPUT] [--preset NAME] [--before-after FILE.png] [--SETTING VALUE ...]",
+    .summary = "Restore a file (a VIDEO_TS folder, the film of a web page) in one pass",
     .settings = true,
     .run = run,
 };

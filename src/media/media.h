@@ -311,6 +311,14 @@ enum AVPixelFormat ta_plain_pix_fmt(enum AVPixelFormat fmt);
  * encoder has) and, for lossy encoders, 4:2:0. AV_PIX_FMT_NONE when it has none with so many bits. */
 enum AVPixelFormat ta_encoder_pix_fmt(const char *encoder, enum AVPixelFormat source, int bits);
 
+/* ---- Joining --------------------------------------------------------------------------------------------------- */
+
+/* Copies the streams of several files (picture here, sound there) into one Matroska file, by the rules of ta_publish:
+ * packets as they are, times as they are, sound and picture interleaved by time. An existing `output` is replaced.
+ * TA_ERR_DATA: a file that can't be read, or a stream that Matroska can't hold; TA_ERR_AGAIN, TA_ERR_IO,
+ * TA_ERR_CANCELLED. */
+int ta_join_files(const char *const *inputs, size_t count, const char *output, ta_cancel *cancel, ta_error *err);
+
 /* ---- Text subtitles -------------------------------------------------------------------------------------------- */
 
 /* Converts text subtitles (SubRip, ASS, WebVTT, MOV text) where a container holds only another kind. */
