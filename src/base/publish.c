@@ -24,7 +24,7 @@ struct ta_publish {
     char *path, *temp;
     int fd; /* kept open so that fsync reports every failed write-back since the start */
     int slot;
-    bool overwrite;
+    bool overwrite, adopted;
 };
 
 static int fail_exists(ta_error *err, const char *path)
@@ -164,6 +164,7 @@ int ta_publish_adopt(ta_publish **out, const char *path, const char *temp, bool 
         return ta_no_memory(err);
     p->slot = -1;
     p->overwrite = overwrite;
+    p->adopted = true;
     p->path = ta_strdup(path);
     p->temp = ta_strdup(temp);
     p->fd = p->temp ? open(temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
@@ -271,7 +272,8 @@ void ta_publish_abort(ta_publish **p)
 {
     if (!p || !*p)
         return;
-    unlink((*p)->temp);
+    if (!(*p)->adopted)
+        unlink((*p)->temp);
     dispose(p);
 }
 

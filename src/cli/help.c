@@ -51,7 +51,8 @@ static void list_verbs(void)
            "Usage: terminalai VERB [WORDS] [--FLAGS]\n\n",
            ta_version());
     for (size_t i = 0; ta_verbs[i]; i++)
-        printf("  %-12s %s\n", ta_verbs[i]->name, ta_verbs[i]->summary);
+        if (!ta_verbs[i]->hidden)
+            printf("  %-12s %s\n", ta_verbs[i]->name, ta_verbs[i]->summary);
     printf("\n`terminalai help VERB` says more. Exit codes follow sysexits.h; see terminalai(1).\n");
 }
 

@@ -23,6 +23,7 @@ const ta_verb *const ta_verbs[] = {
     &ta_verb_completion,
     &ta_verb_help,
     &ta_verb_version,
+    &ta_verb_worker,
     NULL,
 };
 
@@ -37,8 +38,9 @@ const ta_verb *ta_cli_find_verb(const char *name)
 const char **ta_cli_verb_names(void)
 {
     const char **names = ta_array(TA_COUNT(ta_verbs), sizeof *names);
-    for (size_t i = 0; names && ta_verbs[i]; i++)
-        names[i] = ta_verbs[i]->name;
+    for (size_t i = 0, n = 0; names && ta_verbs[i]; i++)
+        if (!ta_verbs[i]->hidden)
+            names[n++] = ta_verbs[i]->name;
     return names;
 }
 

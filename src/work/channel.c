@@ -1,5 +1,5 @@
-/* The channel between crew and worker. The kernel keeps the bounds of messages and hands descriptors over with the message
- * that they belong to (unix(7), SOCK_SEQPACKET and SCM_RIGHTS). */
+/* The channel between crew and worker. The kernel keeps the bounds of messages and hands descriptors over with the
+ * message that they belong to (unix(7), SOCK_SEQPACKET and SCM_RIGHTS). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Messages between a crew and its workers: what each type must hold. Whatever a worker sends is judged as if it came from a
- * stranger, as a worker decodes files of strangers. */
+/* Messages between a crew and its workers: what each type must hold. Whatever a worker sends is judged as if it came
+ * from a stranger, as a worker decodes files of strangers. */
 #include <math.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -126,6 +127,18 @@ int ta_process_reap(ta_process *p)
     while (r < 0 && errno == EINTR);
     p->pid = 0;
     return status;
+}
+
+int64_t ta_process_memory(const ta_process *p)
+{
+    char path[40], text[128] = "";
+    long long all, resident;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)p->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && sscanf(text, "%lld %lld", &all, &resident) == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
 
 void ta_process_close(ta_process *p)

@@ -1,8 +1,8 @@
 /* The system calls of a confined worker, as a filter in the kernel's classic BPF (Documentation/userspace-api/
- * seccomp_filter.rst). A list of what is allowed: what libav, OpenVINO, its TBB and the C library use to compute, to keep
- * time, to run threads and to work on files by descriptors and by the paths that Landlock allows. What is not on it fails
- * with ENOSYS, as on a kernel without it, so that libraries take their other way (clone3 becomes clone). Some calls are
- * allowed for some of their arguments only; refused ones fail with EPERM.
+ * seccomp_filter.rst). A list of what is allowed: what libav, OpenVINO, its TBB and the C library use to compute, to
+ * keep time, to run threads and to work on files by descriptors and by the paths that Landlock allows. What is not on
+ * it fails with ENOSYS, as on a kernel without it, so that libraries take their other way (clone3 becomes clone). Some
+ * calls are allowed for some of their arguments only; refused ones fail with EPERM.
  *
  * It is entered before any thread exists and before an engine is loaded: the list has what loading takes, and so no
  * thread can have been missed. */
@@ -52,8 +52,8 @@ static const int allowed[] = {
     /* the channel, which is open; others can't be made */
     SYS_sendmsg, SYS_recvmsg, SYS_sendto, SYS_recvfrom, SYS_getsockopt, SYS_getsockname, SYS_shutdown,
     /* memory */
-    SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_mlock, SYS_mlock2, SYS_munlock, SYS_mincore,
-    SYS_msync, SYS_membarrier, SYS_get_mempolicy, SYS_set_mempolicy, SYS_mbind,
+    SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_mlock, SYS_mlock2, SYS_munlock,
+    SYS_mincore, SYS_msync, SYS_membarrier, SYS_get_mempolicy, SYS_set_mempolicy, SYS_mbind,
     /* threads */
     SYS_set_robust_list, SYS_get_robust_list, SYS_futex, SYS_futex_waitv, SYS_set_tid_address, SYS_gettid, SYS_exit,
     SYS_exit_group, SYS_rseq, SYS_sched_yield, SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_sched_getparam,
@@ -67,8 +67,8 @@ static const int allowed[] = {
     SYS_timer_create, SYS_timer_settime, SYS_timer_gettime, SYS_timer_delete, SYS_timer_getoverrun, SYS_setitimer,
     SYS_getitimer,
     /* who and where am I */
-    SYS_getpid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getresuid, SYS_getresgid, SYS_getpgid,
-    SYS_getsid, SYS_getgroups, SYS_uname, SYS_sysinfo, SYS_getrandom, SYS_capget,
+    SYS_getpid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getresuid, SYS_getresgid,
+    SYS_getpgid, SYS_getsid, SYS_getgroups, SYS_uname, SYS_sysinfo, SYS_getrandom, SYS_capget,
 #if defined(__x86_64__)
     SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_getdents, SYS_dup2, SYS_pipe, SYS_mkdir, SYS_rmdir, SYS_unlink,
     SYS_rename, SYS_link, SYS_poll, SYS_select, SYS_epoll_create, SYS_epoll_wait, SYS_eventfd, SYS_arch_prctl, SYS_time,

@@ -3,9 +3,9 @@
 
 #include <sys/socket.h>
 
-#include "work/internal.h"
+#include "work/order.h"
 
-/* ---- Messages -------------------------------------------------------------------------------------------------------- */
+/* ---- Messages ---------------------------------------------------------------------------------------------------- */
 
 static int parse(const char *line)
 {
@@ -22,7 +22,8 @@ static void good_messages(void **state)
 {
     ta_message m;
     (void)state;
-    const char *line = "{\"type\":\"progress\",\"id\":\"a\",\"stage\":3,\"fraction\":0.5,\"fps\":25,\"eta\":-1,\"frames\":7}\n";
+    const char *line =
+        "{\"type\":\"progress\",\"id\":\"a\",\"stage\":3,\"fraction\":0.5,\"fps\":25,\"eta\":-1,\"frames\":7}\n";
     assert_int_equal(ta_message_parse(&m, line, strlen(line), NULL), 0);
     assert_int_equal(m.type, TA_MSG_PROGRESS);
     assert_string_equal(m.id, "a");
@@ -67,7 +68,7 @@ static void bad_messages(void **state)
     free(deep);
 }
 
-/* ---- Channel --------------------------------------------------------------------------------------------------------- */
+/* ---- Channel ----------------------------------------------------------------------------------------------------- */
 
 static void open_pair(int pair[2], ta_channel *c)
 {
@@ -148,7 +149,7 @@ static void a_reader_that_sleeps(void **state)
     close(pair[1]);
 }
 
-/* ---- Processes ------------------------------------------------------------------------------------------------------- */
+/* ---- Processes --------------------------------------------------------------------------------------------------- */
 
 static int run_shell(const char *script, char *log, size_t size, char *said, size_t said_size)
 {
@@ -175,11 +176,12 @@ static void what_a_process_gets(void **state)
     sigaddset(&block, SIGTERM);
     sigprocmask(SIG_BLOCK, &block, NULL);
     signal(SIGPIPE, SIG_IGN);
-    int status = run_shell("echo hi >&3; ls /proc/$$/fd | tr '\\n' ' '; readlink /proc/$$/fd/0;"
-                           "grep -E 'SigBlk|SigIgn' /proc/$$/status; exit 3", log, sizeof log, said, sizeof said);
+    int status = run_shell("echo hi >&3; for n in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do"
+                           " [ -e /proc/$$/fd/$n ] && echo $n; done; readlink /proc/$$/fd/0;"
+                           "grep -E 'SigBlk|SigIgn' /proc/self/status; exit 3", log, sizeof log, said, sizeof said);
     sigprocmask(SIG_UNBLOCK, &block, NULL);
     assert_string_equal(said, "hi\n");
-    assert_non_null(strstr(log, "0 1 2 3 /dev/null\n"));
+    assert_non_null(strstr(log, "0\n1\n2\n3\n/dev/null\n"));
     assert_non_null(strstr(log, "SigBlk:\t0000000000000000\n"));
     const char *ignored = strstr(log, "SigIgn:\t");
     assert_non_null(ignored);
@@ -212,7 +214,85 @@ static void back_off(void **state)
     assert_int_equal(ta_backoff_ms(0, 1), 1);
 }
 
-/* ---- Pauses ---------------------------------------------------------------------------------------------------------- */
+/* ---- Orders ------------------------------------------------------------------------------------------------------ */
+
+static void paths_of_any_bytes(void **state)
+{
+    static const char *const paths[][2] = { { "/a b/\xc3\xa9.mkv", "/a b/\xc3\xa9.mkv" }, { "", "" },
+                                            { "100%.mkv", "100%25.mkv" }, { "\xff%41\n", "%FF%2541\n" },
+                                            { "cut \xc3", "cut %C3" } };
+    (void)state;
+    for (size_t i = 0; i < TA_COUNT(paths); i++) {
+        char *wire = ta_path_to_wire(paths[i][0]), *back = ta_path_from_wire(wire);
+        assert_string_equal(wire, paths[i][1]);
+        assert_string_equal(back, paths[i][0]);
+        ta_free(wire);
+        ta_free(back);
+    }
+    char *odd = ta_path_from_wire("%4 %zz%");
+    assert_string_equal(odd, "%4 %zz%");
+    ta_free(odd);
+}
+
+static char *default_settings(const char *name, const char *value)
+{
+    ta_settings *s = ta_settings_new();
+    assert_int_equal(ta_settings_set(s, name, value, TA_FROM_COMMAND_LINE, NULL, NULL), 0);
+    assert_int_equal(ta_settings_resolve(s, NULL, NULL), 0);
+    char *json = ta_settings_json(s, true);
+    ta_settings_free(&s);
+    return json;
+}
+
+/* The only names that a worker may give to its output are those that the settings give. */
+static void names_of_outputs(void **state)
+{
+    static const char *const bad[] = { "a-720.mkv.json", "a-.mkv", "a-72x.mkv", "../a-720.mkv", "a-0720.mkv", "",
+                                       ".a-720.mkv", "a-{height}.mkv", "b-720.mkv", "a-720.mp4",
+                                       "a-99999999999999999999.mkv" };
+    char *input = ta_strdup(in(state, "a.mpg")), *json = default_settings("output-template", "{name}-{height}");
+    ta_work_order what = { .id = "x", .input = input, .settings_json = json };
+    ta_order *o;
+    put_file(input, "tape");
+    assert_int_equal(ta_order_open(&o, &what, NULL), 0);
+    assert_null(o->target);
+    for (size_t i = 0; i < TA_COUNT(bad); i++)
+        assert_int_equal(ta_order_name(o, bad[i], NULL), TA_ERR_DATA);
+    assert_int_equal(ta_order_name(o, "a-720.mkv", NULL), 0);
+    assert_string_equal(o->target, in(state, "a-720.mkv"));
+    assert_true(ta_is_dir(in(state, ".a.mpg.terminalai/out")));
+    ta_order_close(&o);
+    assert_false(ta_is_dir(in(state, ".a.mpg.terminalai")));
+    ta_settings_free_text(json);
+    ta_free(input);
+}
+
+/* Everything that allocates while an order is opened may fail; nothing is left then. */
+static void orders_without_memory(void **state)
+{
+    char *input = ta_strdup(in(state, "a.mpg")), *output = ta_strdup(in(state, "b.mkv"));
+    char *json = default_settings("overwrite", "no");
+    ta_work_order what = { .id = "x", .input = input, .output = output, .settings_json = json };
+    ta_order *o;
+    int r = TA_ERR_AGAIN;
+    put_file(input, "tape");
+    ta_alloc_fail_at(0);
+    for (uint64_t i = 1; r == TA_ERR_AGAIN; i++) {
+        ta_alloc_fail_at(i);
+        r = ta_order_open(&o, &what, NULL);
+        ta_alloc_fail_at(0);
+        if (r < 0)
+            assert_int_equal(entries(*state), 1);
+    }
+    assert_int_equal(r, 0);
+    ta_order_close(&o);
+    assert_int_equal(entries(*state), 1);
+    ta_settings_free_text(json);
+    ta_free(output);
+    ta_free(input);
+}
+
+/* ---- Pauses ------------------------------------------------------------------------------------------------------ */
 
 typedef struct walker {
     ta_cancel *token;
@@ -275,6 +355,9 @@ int main(void)
         SCRATCH_TEST(what_a_process_gets),
         SCRATCH_TEST(no_such_program),
         cmocka_unit_test(back_off),
+        cmocka_unit_test(paths_of_any_bytes),
+        SCRATCH_TEST(names_of_outputs),
+        SCRATCH_TEST(orders_without_memory),
         cmocka_unit_test(a_held_token),
     };
     return cmocka_run_group_tests_name("work", tests, NULL, NULL);
