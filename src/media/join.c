@@ -85,17 +85,52 @@ static int fail_write(join *j, int averror)
     return ta_fail_av(j->err, averror, TA_ERR_DATA, "the streams can't be joined in '%s'", ta_publish_path(j->file));
 }
 
+/* Matroska has no times before zero. Opus' priming is said in CodecDelay, which players take off each time, so it is
+ * put on here, as nobody else does. */
+static int64_t priming(const AVStream *st)
+{
+    const AVCodecParameters *p = st->codecpar;
+    bool opus = p->codec_id == AV_CODEC_ID_OPUS && p->sample_rate > 0;
+    return opus ? av_rescale_q(p->initial_padding, (AVRational){ 1, p->sample_rate }, st->time_base) : 0;
+}
+
+/* Where other sound begins before zero everything is moved by as much, in whole milliseconds, so that nothing moves
+ * against anything. */
+static int64_t before_zero(const source *s)
+{
+    if (s->end || s->packet->pts == AV_NOPTS_VALUE)
+        return 0;
+    const AVStream *st = ta_input_context(s->in)->streams[s->packet->stream_index];
+    int64_t us = av_rescale_q(s->packet->pts + priming(st), st->time_base, AV_TIME_BASE_Q);
+    return us < 0 ? (-us + 999) / 1000 * 1000 : 0;
+}
+
+static void move(AVPacket *packet, const AVStream *from, const AVStream *to, int64_t later_us)
+{
+    int64_t on = priming(from);
+    packet->pts += packet->pts == AV_NOPTS_VALUE ? 0 : on;
+    packet->dts += packet->dts == AV_NOPTS_VALUE ? 0 : on;
+    av_packet_rescale_ts(packet, from->time_base, to->time_base);
+    int64_t later = av_rescale_q(later_us, AV_TIME_BASE_Q, to->time_base);
+    packet->pts += packet->pts == AV_NOPTS_VALUE ? 0 : later;
+    packet->dts += packet->dts == AV_NOPTS_VALUE ? 0 : later;
+    packet->stream_index = to->index;
+    packet->pos = -1;
+}
+
 static int copy_all(join *j)
 {
     int r = 0;
-    for (size_t i = 0; r == 0 && i < j->count; i++)
+    int64_t later_us = 0;
+    for (size_t i = 0; r == 0 && i < j->count; i++) {
         r = advance(j, &j->sources[i]);
+        int64_t early = r == 0 ? before_zero(&j->sources[i]) : 0;
+        later_us = TA_MAX(later_us, early);
+    }
     for (source *s; r == 0 && (s = earliest(j));) {
         const AVStream *from = ta_input_context(s->in)->streams[s->packet->stream_index];
         const AVStream *to = j->mux->streams[s->map[from->index]];
-        av_packet_rescale_ts(s->packet, from->time_base, to->time_base);
-        s->packet->stream_index = to->index;
-        s->packet->pos = -1;
+        move(s->packet, from, to, later_us);
         int av = av_interleaved_write_frame(j->mux, s->packet);
         r = av < 0 ? fail_write(j, av) : advance(j, s);
     }
@@ -105,6 +140,7 @@ static int copy_all(join *j)
 static int write_file(join *j)
 {
     AVDictionary *options = NULL;
+    j->mux->avoid_negative_ts = 0; /* we see to that */
     int av = avio_open(&j->mux->pb, ta_publish_temp(j->file), AVIO_FLAG_WRITE);
     av_dict_set(&options, "fflags", "+bitexact", 0);
     if (av >= 0)
