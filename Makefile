@@ -59,12 +59,14 @@ deb:
 bench:
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory all
+	@$(NINJA) -C $(BUILD) tests/bench/queue_bench
 	@$(PYTHON) scripts/bench.py run
 
 #: make bench-check  the same against the targets: one row a figure, fails on a miss
 bench-check:
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory all
+	@$(NINJA) -C $(BUILD) tests/bench/queue_bench
 	@$(PYTHON) scripts/bench.py check
 
 #: make faults       kills, full disks, failing allocations: everything ends as the manual says

@@ -22,6 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 
 import clips  # noqa: E402
+import job_queue  # noqa: E402
 import meter  # noqa: E402
 import quality  # noqa: E402
 import report  # noqa: E402
@@ -206,6 +207,10 @@ def run_all(args, folder):
             results["eta"][name] = measure_eta_fairly(program, rivals.Task(name, path, **common), args.patience)
     if "segments" in args.groups:
         results["segments"] = measure_segments(args, program, clip, folder)
+    if "queue" in args.groups:
+        say("queue")
+        meter.wait_for_quiet(QUIET, args.patience)
+        results["queue"] = job_queue.measure(program, folder, args.quick, say)
     return results
 
 

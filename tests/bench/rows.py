@@ -6,7 +6,7 @@ import dataclasses
 import os
 import statistics
 
-GROUPS = ("sd", "ffv1", "hd", "progress", "eta", "segments")  # what can be asked for on its own
+GROUPS = ("sd", "ffv1", "hd", "progress", "eta", "segments", "queue")  # what can be asked for on its own
 
 
 @dataclasses.dataclass
@@ -200,6 +200,94 @@ def _of_segments(results):
     ]
 
 
+# ---- The queue -----------------------------------------------------------------------------------------------------
+
+LOCK = "one lock in Python"
+
+
+def _status_rate(results):
+    ours, rival = results["queue"]["status"], results["queue"]["rival"]
+    rate, their = ours["reads"] / ours["cpu"], rival["reads"] / rival["cpu"]
+    return Row("status reads a second and core, 8 threads, 10,000 jobs, 1,000 updates/s", ">= 1,000,000",
+               f"{rate / 1e6:.2f} million", f"{their:.0f} ({LOCK})", f"{rate / their:.0f}x"
+               if not ours["wrong"] else f"{ours['wrong']} were inconsistent",
+               rate >= 1e6 and not ours["wrong"])
+
+
+def _status_tail(results):
+    ours = results["queue"]["status"]
+    return Row("status read, p99.9", "< 50 us", f"{ours['p999_us']:.2f} us (median {ours['p50_us']:.2f})", "-",
+               f"{ours['p999_us']:.2f} us", ours["p999_us"] < 50)
+
+
+def _lock_wait(results):
+    """A reader takes no lock: what is counted is all of the time that it slept, for whatever reason, and what updates
+    took beyond their CPU time."""
+    ours, rival = results["queue"]["status"], results["queue"]["rival"]
+    blocked = (max(ours["blocked"], 0) + ours["updater_blocked"]) / ours["seconds"]
+    theirs = rival["blocked"] / rival["seconds"]
+    return Row("seconds blocked a second, readers and updates", "<= 0.01 of the lock's", f"{blocked:.5f} s",
+               f"{theirs:.3f} s ({LOCK})", f"{blocked / theirs:.5f}", ours["blocked"] >= 0 and blocked <= 0.01 * theirs)
+
+
+def _adds(results):
+    found = results["queue"]["adds"]
+    rate = found["adds"] / found["seconds"]
+    return Row("durable adds, a thousand in a request", ">= 20,000/s", f"{rate:.0f}/s", "-", f"{rate:.0f}/s",
+               rate >= 20000)
+
+
+def _adds_alone(results):
+    found, syncs = results["queue"]["one"], results["queue"]["syncs"]
+    rate = found["adds"] / found["seconds"]
+    return Row("durable adds, one by one", ">= 300/s, a sync each", f"{rate:.0f}/s", "-",
+               f"{syncs:.2f} syncs each" if syncs is not None else "strace can't be used",
+               rate >= 300 and syncs is not None and syncs >= 1)
+
+
+def _events(results):
+    found = results["queue"]["events"]
+    enough = found["events"] >= 0.5 * found["updates"]
+    return Row("event, from the update to a subscriber behind the socket, p99", "< 5 ms", f"{found['p99_ms']:.2f} ms "
+               f"(median {found['p50_ms']:.2f})", "-", f"{found['events']} events", enough and found["p99_ms"] < 5)
+
+
+def _hooks(results):
+    found = results["queue"]["hooks"]
+    return Row("end of a job to the first byte at a webhook, worst", "< 50 ms", f"{found['worst_ms']:.1f} ms "
+               f"(median {found['p50_ms']:.1f})", "-", f"{found['hooks']} of {found['of']}",
+               found["hooks"] == found["of"] and found["worst_ms"] < 50)
+
+
+def _hanging(results):
+    found = results["queue"]["throughput"]
+    less = 1 - found["hanging"] / found["refusing"]
+    return Row("ends of jobs a second beside a webhook that hangs", "< 1 % fewer", f"{found['hanging']:.0f}/s",
+               f"{found['refusing']:.0f}/s, refused at once", f"{100 * less:+.2f} %", less < 0.01)
+
+
+def _large(results, name, target, key, unit, most, digits=2):
+    value = results["queue"]["large"][key] / unit[0]
+    return Row(f"{results['queue']['large']['jobs']} jobs: {name}", target, f"{value:.{digits}f} {unit[1]}", "-",
+               f"{value:.{digits}f} {unit[1]}", results["queue"]["large"]["jobs"] >= 100000 and value < most)
+
+
+def _of_queue(results):
+    return [
+        lambda: _status_rate(results),
+        lambda: _status_tail(results),
+        lambda: _lock_wait(results),
+        lambda: _adds(results),
+        lambda: _adds_alone(results),
+        lambda: _events(results),
+        lambda: _hooks(results),
+        lambda: _hanging(results),
+        lambda: _large(results, "a page of 100, worst", "< 5 ms", "page_ms", (1, "ms"), 5),
+        lambda: _large(results, "start", "< 1 s", "start_s", (1, "s"), 1),
+        lambda: _large(results, "memory", "< 150 MB", "rss", (1e6, "MB"), 150, 1),
+    ]
+
+
 # ---- All -----------------------------------------------------------------------------------------------------------
 
 def _of_sd(results):
@@ -244,7 +332,7 @@ def _of_eta(results):
 def table(results, groups=GROUPS):
     """All rows of these groups; one that can't be computed is a miss that says why."""
     of = {"sd": _of_sd, "ffv1": _of_ffv1, "hd": _of_hd, "progress": _of_progress, "eta": _of_eta,
-          "segments": _of_segments}
+          "segments": _of_segments, "queue": _of_queue}
     rows = []
     for make in [make for name in groups for make in of[name](results)]:
         try:

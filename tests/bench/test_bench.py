@@ -70,6 +70,26 @@ class Rows(unittest.TestCase):
             with self.subTest(number=number, change=change):
                 self.assertIs(False, self.met(segments(**{task: {**good[task], **change}}))[number])
 
+    def test_queue(self):
+        good = {"status": {"reads": 4e6, "wrong": 0, "cpu": 2, "blocked": 0.0, "updater_blocked": 0.001, "p999_us": 9,
+                           "p50_us": 1, "seconds": 3}, "rival": {"reads": 3e3, "cpu": 3, "blocked": 20, "seconds": 3},
+                "adds": {"adds": 30000, "seconds": 1}, "one": {"adds": 400, "seconds": 1}, "syncs": 1.0,
+                "events": {"events": 900, "updates": 1000, "p99_ms": 1, "p50_ms": 0.1},
+                "hooks": {"hooks": 50, "of": 50, "worst_ms": 9, "p50_ms": 2},
+                "throughput": {"refusing": 100, "hanging": 100},
+                "large": {"jobs": 100000, "start_s": 0.5, "page_ms": 1, "rss": 90e6}}
+        self.assertEqual([True] * 11, self.met({"queue": good}, ("queue",)))
+        for number, task, change in (
+                (0, "status", {"reads": 1e6}), (0, "status", {"wrong": 1}), (1, "status", {"p999_us": 51}),
+                (2, "status", {"blocked": 0.5}), (2, "status", {"blocked": -1}), (3, "adds", {"adds": 19000}),
+                (4, "one", {"adds": 299}), (5, "events", {"p99_ms": 6}), (5, "events", {"events": 10}),
+                (6, "hooks", {"hooks": 49}), (7, "throughput", {"hanging": 98}), (8, "large", {"page_ms": 6}),
+                (9, "large", {"start_s": 1.1}), (10, "large", {"rss": 151e6}), (10, "large", {"jobs": 99999})):
+            with self.subTest(task=task, change=change):
+                self.assertIs(False, self.met({"queue": {**good, task: {**good[task], **change}}}, ("queue",))[number])
+        self.assertIs(False, self.met({"queue": {**good, "syncs": 0.4}}, ("queue",))[4])
+        self.assertIs(False, self.met({"queue": {**good, "syncs": None}}, ("queue",))[4])
+
     def test_nothing_is_met_by_not_being_measured(self):
         found = rows.table({"clip": "tape.mpg"})
         self.assertEqual({False}, {row.met for row in found if row.target != "for information"})
