@@ -2,6 +2,7 @@
 complete -c terminalai -n __fish_use_subcommand -f -a restore
 complete -c terminalai -n __fish_use_subcommand -f -a batch
 complete -c terminalai -n __fish_use_subcommand -f -a queue
+complete -c terminalai -n __fish_use_subcommand -f -a work
 complete -c terminalai -n __fish_use_subcommand -f -a plan
 complete -c terminalai -n __fish_use_subcommand -f -a run-segment
 complete -c terminalai -n __fish_use_subcommand -f -a finish

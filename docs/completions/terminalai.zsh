@@ -2,7 +2,7 @@
 # Completion of terminalai for zsh.
 _terminalai() {
     local -a verbs flags
-    verbs=(restore batch queue plan run-segment finish status verify metrics compare presets models notify settings doctor sample completion help version)
+    verbs=(restore batch queue work plan run-segment finish status verify metrics compare presets models notify settings doctor sample completion help version)
     if ((CURRENT == 2)); then
         compadd -a verbs
         return

@@ -19,7 +19,7 @@ typedef struct ta_verb {
 
 extern const ta_verb ta_verb_restore, ta_verb_batch, ta_verb_verify, ta_verb_settings, ta_verb_presets, ta_verb_doctor,
     ta_verb_sample, ta_verb_completion, ta_verb_metrics, ta_verb_compare, ta_verb_help, ta_verb_version, ta_verb_plan,
-    ta_verb_run_segment, ta_verb_finish, ta_verb_status, ta_verb_models, ta_verb_queue,
+    ta_verb_run_segment, ta_verb_finish, ta_verb_status, ta_verb_models, ta_verb_queue, ta_verb_work,
     ta_verb_notify, ta_verb_worker;
 /* All verbs, in the order of `help`; ends with NULL. */
 extern const ta_verb *const ta_verbs[];
@@ -65,5 +65,7 @@ int ta_cli_print(char *text, ta_error *err);
  * at once. NULL when out of memory or descriptors. */
 ta_cancel *ta_cli_cancel(void);
 void ta_cli_catch_signals(void);
+/* The same for a verb whose orderly end may take longer than a second: only the second signal ends at once. */
+void ta_cli_catch_signals_calmly(void);
 
 #endif

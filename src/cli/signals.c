@@ -41,7 +41,7 @@ ta_cancel *ta_cli_cancel(void)
     return made;
 }
 
-void ta_cli_catch_signals(void)
+static void catch(bool with_deadline)
 {
     ta_cli_cancel();
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -51,8 +51,18 @@ void ta_cli_catch_signals(void)
     action.sa_handler = end_now;
     sigaction(SIGALRM, &action, NULL);
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
-    if (!atomic_load(&has_deadline) && timer_create(CLOCK_MONOTONIC, &event, &deadline) == 0)
+    if (with_deadline && !atomic_load(&has_deadline) && timer_create(CLOCK_MONOTONIC, &event, &deadline) == 0)
         atomic_store(&has_deadline, true);
     /* a reader that goes away (`| head`) is a write error, not a silent death with temporary files left behind */
     signal(SIGPIPE, SIG_IGN);
+}
+
+void ta_cli_catch_signals(void)
+{
+    catch(true);
+}
+
+void ta_cli_catch_signals_calmly(void)
+{
+    catch(false);
 }

@@ -7,6 +7,7 @@ const ta_verb *const ta_verbs[] = {
     &ta_verb_restore,
     &ta_verb_batch,
     &ta_verb_queue,
+    &ta_verb_work,
     &ta_verb_plan,
     &ta_verb_run_segment,
     &ta_verb_finish,

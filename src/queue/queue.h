@@ -225,6 +225,28 @@ typedef struct ta_jobs_notifier ta_jobs_notifier;
 int ta_jobs_notify(ta_jobs_notifier **n, ta_jobs *q, const ta_notify_config *config, ta_error *err);
 void ta_jobs_unnotify(ta_jobs_notifier **n);
 
+/* ---- The owner (owner.c) ---------------------------------------------------------------------------------------------- */
+
+typedef struct ta_owner_config {
+    const char *dir;           /* the queue's folder */
+    int workers, gpu_jobs;     /* 0 = 1 */
+    ta_crew_sandbox sandbox;
+    int64_t memory_budget;     /* bytes for all workers together; 0 = no bound */
+    const char *program;       /* of the workers; NULL: this one */
+    const char *watch;         /* file of the watch folders; NULL: the user's own, "": none */
+    const char *notifications; /* NULL or "": the user's own */
+} ta_owner_config;
+
+/* A queue at work: the queue itself, its socket, crew, scheduler, notifications and watch folders. */
+typedef struct ta_owner ta_owner;
+int ta_owner_open(ta_owner **o, const ta_owner_config *config, ta_error *err);
+/* Ends the workers within a second or two; jobs at work are pending when the queue is opened again. */
+void ta_owner_close(ta_owner **o);
+ta_jobs *ta_owner_jobs(const ta_owner *o);
+int ta_owner_resize(ta_owner *o, int workers, ta_error *err);
+/* As ta_scheduler_wait_idle. */
+bool ta_owner_wait_idle(ta_owner *o, ta_cancel *cancel);
+
 /* ---- Repair (repair.c) ------------------------------------------------------------------------------------------------ */
 
 /* Saves what can be read of a damaged store into a new one; the old one is kept beside it. `report` gets a line a finding. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # The rival of the queue's status: one lock around a dictionary of jobs, as the earlier program had it. Eight threads
-# ask for the status of 10,000 jobs while 1,000 updates a second come in. Prints reads, CPU seconds, and seconds blocked on
-# the lock.
+# ask for the status of 10,000 jobs while 1,000 updates a second come in. Prints reads, CPU seconds, and seconds
+# blocked on the lock.
 import json
 import random
 import sys

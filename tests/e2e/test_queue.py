@@ -5,11 +5,32 @@ import json
 import os
 import sqlite3
 import stat
-import unittest
+import sys
+import time
 
 import harness as h
 import make
 from make import Clip
+
+sys.path.insert(0, os.path.join(h.ROOT, "tests", "lib"))
+import hooks  # noqa: E402
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds * h.PATIENCE
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@make.once
+def tape():
+    """Half a minute, by repeating a clip."""
+    out = make.path("tape.mkv")
+    make.ffmpeg("-stream_loop", 14, "-i", make.h264(Clip(count=60), "mkv"), "-c", "copy", out)
+    return out
 
 
 def tapes(count, name="tape"):
@@ -241,6 +262,137 @@ class Files(Queue):
         self.assertEqual(1, len([n for n in glob.glob(path + ".damaged-*") if not n.endswith("-wal")]))
         self.assertEqual(saved, {j["id"] for j in self.jobs("--limit", 1000)})
         self.assertEqual("ok", sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone()[0])
+
+
+class Work(Queue):
+    """`terminalai work` with real workers."""
+
+    QUICK = ("--resolution", "source", "--deinterlace", "off", *h.FAST)
+
+    def owner(self, *flags, **more):
+        process = h.start("work", "--queue-dir", self.dir, *flags, **more)
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        self.assertTrue(wait_for(lambda: os.path.exists(os.path.join(self.dir, "queue.sock"))))
+        return process
+
+    def state(self, job):
+        return self.states().get(job)
+
+    def test_drain(self):
+        self.fill(2, *self.QUICK)
+        bad = os.path.join(h.fresh_folder("bad"), "noise.avi")
+        with open(bad, "wb") as file:
+            file.write(os.urandom(50000))
+        self.call("add", bad, "-o", self.out, *self.QUICK)
+        run = h.call("work", "--drain", "--workers", "2", "--queue-dir", self.dir, expect=65)
+        self.assert_says(run, "job 1 is completed", "1 jobs failed", "hint:.*state failed")
+        self.assertEqual({1: "completed", 2: "completed", 3: "failed"}, self.states())
+        for name in ("t1", "t2"):
+            h.call("verify", os.path.join(self.out, name + "-restored.mkv"))
+        failed = self.jobs("--state", "failed")[0]
+        self.assertEqual(65, failed["code"])
+        self.assertIn("noise.avi", failed["message"])
+        self.assertEqual([f"t{i}-restored.mkv{e}" for i in (1, 2) for e in ("", ".json")], sorted(os.listdir(self.out)))
+
+    def test_through_the_owner(self):
+        """Verbs reach the owner; events come in order; a job at work is paused, resumed and cancelled."""
+        process = self.owner()
+        events = h.start("queue", "watch", "--json", "--queue-dir", self.dir)
+        self.addCleanup(lambda: (events.kill(), events.communicate()))
+        place = h.fresh_folder("tapes")
+        source = os.path.join(place, "long.mkv")
+        h.shutil.copyfile(tape(), source)
+        self.json("add", source, "-o", self.out, "--resolution", "1080", "--encoder-preset", "slow")
+        self.assertTrue(wait_for(lambda: self.jobs()[0]["percent"] > 0, 60), self.jobs())
+        self.call("pause", 1)
+        self.assertEqual("paused", self.state(1))
+        time.sleep(0.7)
+        before = self.jobs()[0]["percent"]
+        time.sleep(0.7)
+        self.assertEqual(before, self.jobs()[0]["percent"])
+        self.call("resume", 1)
+        self.assertTrue(wait_for(lambda: self.jobs()[0]["percent"] > before, 60))
+        begun = time.monotonic()
+        self.call("cancel", 1)
+        self.assertTrue(wait_for(lambda: self.state(1) == "cancelled", 5))
+        self.assertLess(time.monotonic() - begun, 2.5 * h.PATIENCE)
+        self.assertEqual([], [n for n in os.listdir(self.out) if not n.startswith(".")])
+        code, _ = h.end_within(process, 5)
+        self.assertEqual(0, code)
+        lines = [json.loads(line) for line in events.communicate(timeout=20)[0].decode().splitlines()]
+        seq = [line["seq"] for line in lines]
+        self.assertEqual(sorted(set(seq)), seq)
+        states = [line["state"] for line in lines if line.get("event") == "job"]
+        self.assertEqual("cancelled", states[-1])
+        self.assertIn("encoding", states)
+        self.assertIn("paused", states)
+
+    def test_needs_and_notifications(self):
+        with hooks.Server() as hook:
+            config = os.path.join(h.fresh_folder("config"), "notifications.yaml")
+            with open(config, "w", encoding="ascii") as file:
+                file.write(f"notifications:\n  - type: webhook\n    url: {hook.url('/ok')}\n"
+                           f"  - type: webhook\n    name: broken\n    url: {hook.url('/status/404')}\n")
+            second = os.path.join(tapes(1, "second"), "second1.mkv")
+            self.fill(1, *self.QUICK)
+            self.call("add", second, "-o", self.out, "--needs", 1, *self.QUICK)
+            self.call("move", 2, "--top")
+            process = self.owner("--notifications", config)
+            self.assertTrue(wait_for(lambda: self.states() == {1: "completed", 2: "completed"}, 60), self.jobs())
+            self.assertTrue(wait_for(lambda: len(hook.bodies("/ok")) >= 2))
+            told = hook.bodies("/ok")
+            self.assertEqual([("completed", "1"), ("completed", "2")], [(b["event"], b["id"]) for b in told[:2]])
+            dead = self.json("outbox")
+            self.assertEqual({"broken"}, {row["channel"] for row in dead["rows"]}, dead)
+            self.assertTrue(wait_for(lambda: self.json("outbox")["given_up"] >= 2), dead)
+            self.assertIn("404", self.call("outbox").stdout)
+            before = len(hook.bodies("/status/404"))
+            self.call("resend")
+            self.assertTrue(wait_for(lambda: len(hook.bodies("/status/404")) >= before + 2))
+            h.end_within(process, 5)
+
+    def test_watch_folder(self):
+        """A file that appears is restored; its original is deleted behind a verified output, with a record."""
+        place, done = h.fresh_folder("captures"), os.path.join(h.fresh_folder("done"), "d")
+        gone = h.fresh_folder("gone")
+        config = os.path.join(self.out, "watch.yaml")
+        settings = "{ resolution: source, deinterlace: 'off', encoder-preset: ultrafast }"
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"""watch:
+  - input: {place}
+    output: {self.out}/moved
+    stable: 200ms
+    rescan: 1s
+    when-done: move
+    move-to: {done}
+    settings: {settings}
+  - input: {gone}
+    output: {self.out}/deleted
+    stable: 200ms
+    rescan: 1s
+    when-done: delete
+    delete-original: yes
+    settings: {settings}
+""")
+        process = self.owner("--watch", config)
+        clip = make.h264(Clip(order="progressive", count=30), "mkv")
+        digest = h.sha256(clip)
+        h.shutil.copyfile(clip, os.path.join(place, "tape.mkv"))
+        h.shutil.copyfile(clip, os.path.join(gone, "reel.mkv"))
+        moved, deleted = os.path.join(done, "tape.mkv"), os.path.join(gone, "reel.mkv")
+        self.assertTrue(wait_for(lambda: os.path.exists(moved) and not os.path.exists(deleted), 90), self.jobs())
+        self.assertEqual(digest, h.sha256(moved))
+        self.assertEqual([], os.listdir(place))
+        h.call("verify", os.path.join(self.out, "moved", "tape-restored.mkv"))
+        h.call("verify", os.path.join(self.out, "deleted", "reel-restored.mkv"))
+        with open(os.path.join(self.dir, "fixity.jsonl"), encoding="utf-8") as file:
+            record = json.loads(file.read())
+        self.assertEqual((os.path.realpath(deleted), digest), (record["deleted"], record["sha256"]))
+        h.end_within(process, 5)
+        process = self.owner("--watch", config)
+        time.sleep(1.5)
+        self.assertEqual(2, len(self.jobs()))
+        h.end_within(process, 5)
 
 
 if __name__ == "__main__":
