@@ -42,7 +42,7 @@ def settings(*flags):
     """A file with the settings that these flags give, as a queue keeps them."""
     path = os.path.join(h.fresh_folder("settings"), "settings.json")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(h.call("settings", "--json", *flags).stdout)
+        file.write(h.call("settings", "--json", "--all", *flags).stdout)
     return path
 
 

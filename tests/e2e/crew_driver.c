@@ -1,6 +1,6 @@
 /* A crew for tests: commands come as lines on stdin, their words parted by tabs; what happens goes to stdout as JSON
- * lines. Commands: give ID INPUT OUTPUT SETTINGS-FILE; cancel ID; pause ID; resume ID; resize N; pids; free. The end
- * of stdin closes the crew. */
+ * lines. Commands: give ID INPUT OUTPUT SETTINGS-FILE [CPUS [MEMORY]]; cancel ID; pause ID; resume ID; resize N;
+ * pids; free. The end of stdin closes the crew. */
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ static int give(ta_crew *crew, char **words, ta_error *err)
     size_t size;
     int r = ta_read_file(words[4], 1 << 20, &settings, &size, err);
     ta_work_order order = { .id = words[1], .input = words[2], .output = *words[3] ? words[3] : NULL,
-                            .settings_json = settings };
+                            .settings_json = settings, .cpus = atof(words[5]), .memory = atoll(words[6]) };
     if (r >= 0)
         r = ta_crew_give(crew, &order, err);
     ta_free(settings);
@@ -84,7 +84,7 @@ static void obey(ta_crew *crew, char **words)
 
 static void read_commands(ta_crew *crew)
 {
-    enum { WORDS = 5 };
+    enum { WORDS = 7 };
     char *line = NULL;
     size_t cap = 0;
     while (getline(&line, &cap, stdin) > 0) {
@@ -126,6 +126,10 @@ static bool configure(ta_crew_config *c, int argc, char **argv)
             c->backoff_ms = atoi(value);
         else if (!strcmp(name, "recycle"))
             c->recycle_memory = atoll(value);
+        else if (!strcmp(name, "cpus"))
+            c->cpu_budget = atof(value);
+        else if (!strcmp(name, "memory"))
+            c->memory_budget = atoll(value);
         else if (!strcmp(name, "kill"))
             c->kill_memory = atoll(value);
         else

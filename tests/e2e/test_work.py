@@ -251,6 +251,24 @@ class Work(h.Case):
             self.assertIn("there.mkv", end["message"])
         self.assertEqual(os.listdir(place), ["there.mkv"])
 
+    def test_budgets(self):
+        """CPUs and memory of all orders together; one alone may be over them."""
+        place, file = h.fresh_folder(), settings(*SLOW)
+
+        def give(crew, name, cpus, memory):
+            answer = crew.tell("give", name, clip(8), os.path.join(place, name + ".mkv"), file, cpus, memory)
+            self.assertIn("used up" if answer["code"] else "", answer["error"])
+            return answer["code"]
+
+        with Crew("workers", 4, "cpus", 2, "memory", 1000) as crew:
+            self.assertEqual([give(crew, "a", 1.5, 100), give(crew, "b", 1, 1), give(crew, "c", 0.5, 901),
+                              give(crew, "d", 0.5, 900), give(crew, "e", 0, 1), give(crew, "f", 0, 0)],
+                             [0, -75, -75, 0, -75, 0])
+            for name in "adf":
+                crew.tell("cancel", name)
+                crew.end(name)
+            self.assertEqual(give(crew, "g", 9, 9000), 0)
+
     def test_one_output_one_run(self):
         """An output that another run works on is nobody else's."""
         output = os.path.join(h.fresh_folder(), "out.mkv")

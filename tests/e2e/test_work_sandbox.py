@@ -7,6 +7,7 @@ import subprocess
 import unittest
 
 import harness as h
+import make
 import onnx
 from crew import QUICK, Crew, clip, landlock, settings
 
@@ -81,6 +82,27 @@ class Sandbox(h.Case):
     def test_only_a_crew_starts_it(self):
         self.assertIn("started by terminalai itself", h.call("worker", expect=64).stderr)
         self.assertNotIn("worker", h.call("help").stdout.split())
+
+    def test_what_settings_name(self):
+        """A confined worker reads the table and the preset that the settings name, an input behind a link, a disc."""
+        place = h.fresh_folder()
+        cube, preset, link = (os.path.join(place, name) for name in ("turned.cube", "mine.yaml", "link.mkv"))
+        with open(cube, "w", encoding="utf-8") as file:
+            file.write("LUT_3D_SIZE 2\n" + "".join(f"{g} {b} {r}\n" for b in (0, 1) for g in (0, 1) for r in (0, 1)))
+        with open(preset, "w", encoding="utf-8") as file:
+            file.write("settings:\n  brightness: 0.1\n")
+        os.symlink(clip(1), link)
+        disc = os.path.join(place, "disc", "VIDEO_TS")
+        os.makedirs(disc)
+        make.ffmpeg("-i", clip(1), "-target", "pal-dvd", os.path.join(disc, "VTS_01_1.VOB"))
+        flags = (*QUICK, "--preset", preset, "--lut", cube)
+        with Crew("sandbox", "required" if landlock() else "on") as crew:
+            for source in (link, disc):
+                want = h.sha256(h.restore(source, *flags).output)
+                crew.give(source, source, os.path.join(place, "out.mkv"), settings(*flags, "--overwrite"))
+                end = crew.end(source)
+                self.assertEqual(end["code"], 0, (end, crew.log))
+                self.assertEqual(h.sha256(end["message"]), want)
 
     @unittest.skipUnless(have_engine(), "OpenVINO is not installed")
     def test_models(self):
