@@ -7,6 +7,7 @@
 #define TA_NEURAL_NEURAL_H
 
 #include "base/base.h"
+#include "neural/face.h"
 #include "neural/upscale.h"
 
 /* ---- Sessions ------------------------------------------------------------------------------------------------- */

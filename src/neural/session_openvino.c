@@ -71,7 +71,10 @@ static bool read_back(ta_session *s, const char *path)
     s->from_cache = m->e.f.ov_core_import_model(m->core, data, size, "CPU", &m->compiled) == 0;
     if (!s->from_cache)
         ta_log(TA_LOG_VERBOSE, "neural", "'%s' can't be used: compiling again", path);
-    ta_free(file);
+    if (s->from_cache)
+        m->blob = file;
+    else
+        ta_free(file);
     return s->from_cache;
 }
 
@@ -169,6 +172,8 @@ static void close_session(ta_session *s)
         m->e.f.ov_compiled_model_free(m->compiled);
     if (m && m->core)
         m->e.f.ov_core_free(m->core);
+    if (m)
+        ta_free(m->blob);
     ta_freep(&s->impl);
 }
 

@@ -83,6 +83,7 @@ typedef struct ta_ov_model {
     ov_core_t *core;
     ov_model_t *model; /* while it is opened */
     ov_compiled_model_t *compiled;
+    char *blob; /* what it was read back from: its constants stay there */
 } ta_ov_model;
 
 /* The command that gets OpenVINO. */

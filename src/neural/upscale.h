@@ -59,6 +59,10 @@ int ta_rgb_scratch(int width);
 void ta_rgb_from_frame(const AVFrame *f, const ta_video_format *v, float *rgb, float *scratch);
 /* Rounds to the nearest code, no dither. */
 void ta_rgb_to_frame(const float *rgb, const ta_video_format *v, AVFrame *f, float *scratch);
+/* The same codes before they are rounded and clipped, into a frame's planes without gaps (all three for YUV and RGB, one
+ * for grey). */
+void ta_rgb_to_codes(const float *rgb, const ta_video_format *v, int width, int height, float *const codes[3],
+                     float *scratch);
 
 /* ---- Upscaling -------------------------------------------------------------------------------------------------- */
 

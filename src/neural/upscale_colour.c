@@ -269,33 +269,63 @@ static void chroma_samples(const colours *c, const float *restrict sum, int w, i
     }
 }
 
-static void to_yuv(const colours *c, const float *rgb, AVFrame *f, float *scratch)
+/* Where rows of finished samples go: into a frame as codes, or into planes of numbers as they would be without rounding. */
+typedef struct target {
+    AVFrame *f;
+    float *const *codes;
+    int width, height;
+} target;
+
+static void put_row(const float *restrict from, int width, const coding *k, const target *to, int plane, int y)
 {
-    int w = f->width, h = f->height, n = AV_CEIL_RSHIFT(w, c->sx), lines = AV_CEIL_RSHIFT(h, c->sy);
+    if (to->f) {
+        store_row(from, width, k, to->f, plane, y);
+        return;
+    }
+    float *restrict code = to->codes[plane] + (size_t)y * (size_t)width;
+    float zero = k->zero, gain = 1 / k->step;
+    for (int x = 0; x < width; x++)
+        code[x] = from[x] * gain + zero;
+}
+
+static void put_yuv(const colours *c, const float *rgb, const target *to, float *scratch)
+{
+    int w = to->width, h = to->height, n = AV_CEIL_RSHIFT(w, c->sx), lines = AV_CEIL_RSHIFT(h, c->sy);
     size_t plane = (size_t)w * (size_t)h;
     for (int y = 0; y < h; y++) {
         const float *r = rgb + (size_t)y * (size_t)w;
         luma_row(c, w, r, r + plane, r + 2 * plane, scratch);
-        store_row(scratch, w, &c->luma, f, 0, y);
+        put_row(scratch, w, &c->luma, to, 0, y);
     }
     for (int side = 0; side < 2 && !c->grey; side++)
         for (int y = 0; y < lines; y++) {
             chroma_sum(c, rgb, !side, y, w, h, scratch);
             chroma_samples(c, scratch, w, n, scratch + w);
-            store_row(scratch + w, n, &c->chroma, f, side + 1, y);
+            put_row(scratch + w, n, &c->chroma, to, side + 1, y);
         }
+}
+
+static void put(const float *rgb, const ta_video_format *v, const target *to, float *scratch)
+{
+    static const int at[3] = { 2, 0, 1 }; /* the planes of R, G, B */
+    colours c = colours_of(v);
+    size_t w = (size_t)to->width, plane = w * (size_t)to->height;
+    if (!c.rgb) {
+        put_yuv(&c, rgb, to, scratch);
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        for (int y = 0; y < to->height; y++)
+            put_row(rgb + (size_t)i * plane + (size_t)y * w, (int)w, &c.luma, to, at[i], y);
 }
 
 void ta_rgb_to_frame(const float *rgb, const ta_video_format *v, AVFrame *f, float *scratch)
 {
-    static const int at[3] = { 2, 0, 1 }; /* the planes of R, G, B */
-    colours c = colours_of(v);
-    size_t w = (size_t)f->width, plane = w * (size_t)f->height;
-    if (!c.rgb) {
-        to_yuv(&c, rgb, f, scratch);
-        return;
-    }
-    for (int i = 0; i < 3; i++)
-        for (int y = 0; y < f->height; y++)
-            store_row(rgb + (size_t)i * plane + (size_t)y * w, (int)w, &c.luma, f, at[i], y);
+    put(rgb, v, &(target){ .f = f, .width = f->width, .height = f->height }, scratch);
+}
+
+void ta_rgb_to_codes(const float *rgb, const ta_video_format *v, int width, int height, float *const codes[3],
+                     float *scratch)
+{
+    put(rgb, v, &(target){ .codes = codes, .width = width, .height = height }, scratch);
 }

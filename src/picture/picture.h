@@ -47,14 +47,19 @@ typedef struct ta_picture_engines {
     /* A stage that makes `out`, `factor` times the size, of `in`. */
     int (*stage)(void *opaque, const ta_settings *s, const ta_video_format *in, const ta_video_format *out,
                  ta_stage **stage, ta_error *err);
+    /* A stage that restores faces in pictures of the format `in`, which stays; it looks `face_reach` frames behind and
+     * ahead. `faces` is its first argument. */
+    void *faces;
+    int (*face_stage)(void *faces, const ta_settings *s, const ta_video_format *in, ta_stage **stage, ta_error *err);
+    int face_reach;
 } ta_picture_engines;
 
 /* Plans the stages for settings and source, in the order of good practice: field repair (chroma shift, dedot), inverse
- * telecine, deinterlace, constant rate, rotation, crop, deblock, denoise, deband, colour, LUT, scale, sharpen, HDR,
+ * telecine, deinterlace, constant rate, rotation, crop, deblock, denoise, deband, colour, LUT, faces, scale, sharpen, HDR,
  * captions, output format. Each step of the chain is one stage with a name and a spec in libavfilter syntax where it is
  * a filter. `chain` is not yet configured. `out_pix_fmt` is what the encoder wants (AV_PIX_FMT_NONE: keep).
  * `work_dir` is a folder for generated LUT files. `engines` may be NULL: there are none. `notes` receives remarks for the user, one a line.
- * TA_ERR_UNAVAILABLE (69) for what this build can't do (qtgmc, neural engines, faces), with what to do instead. */
+ * TA_ERR_UNAVAILABLE (69) for what this build can't do (qtgmc, rtxvideo), with what to do instead. */
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
                     const char *work_dir, const ta_picture_engines *engines, ta_picture_counts *counts,
                     ta_chain *chain, ta_buf *notes, ta_error *err);

@@ -90,7 +90,7 @@ static int refuse_missing(ta_plan *p)
         ta_fail(p->err, TA_ERR_UNAVAILABLE, "the engine '%s' isn't part of this build", ta_get_text(s, TA_SET_engine));
         return ta_hint(p->err, "use --engine classic (or auto) with --scaler lanczos");
     }
-    if (!ta_get_is(s, TA_SET_face_restore, "off")) {
+    if (!ta_get_is(s, TA_SET_face_restore, "off") && !(p->engines && p->engines->face_stage)) {
         ta_fail(p->err, TA_ERR_UNAVAILABLE, "face restoration with '%s' isn't part of this build",
                 ta_get_text(s, TA_SET_face_restore));
         return ta_hint(p->err, "use --face-restore off");
@@ -183,7 +183,7 @@ static int plan_steps(ta_plan *p)
     static int (*const steps[])(ta_plan *) = {
         refuse_missing, declare_colour, ta_plan_repair,  ta_plan_fields,  ta_plan_late_repair, ta_plan_rotate,
         ta_plan_crop,   ta_plan_depth,  ta_plan_deblock, ta_plan_denoise, ta_plan_deband,      ta_plan_eq,
-        ta_plan_rgb,    ta_plan_scale,  ta_plan_sharpen, ta_plan_hdr,     ta_plan_captions,    ta_plan_output,
+        ta_plan_rgb,    ta_plan_faces,  ta_plan_scale,  ta_plan_sharpen, ta_plan_hdr,     ta_plan_captions,    ta_plan_output,
     };
     for (size_t i = 0; i < TA_COUNT(steps); i++) {
         int r = steps[i](p);

@@ -23,6 +23,7 @@ typedef struct ta_plan {
     bool interlaced;      /* the frames still hold two moments each */
     bool recounted;       /* a step doubles or drops frames */
     int rotation;
+    int face_scale;      /* by how much the picture was made larger for faces; 0 or 1: it wasn't */
     AVRational true_sar; /* by the rule of the centre 704, of the picture as it is turned now */
     ta_video_format yuv; /* what the frames were before they became RGB; height 0 when the source is RGB */
 } ta_plan;
@@ -40,6 +41,8 @@ int ta_plan_add(ta_plan *p, const ta_step *step, ta_stage *stage);
 /* Adds a libavfilter stage. Where the filter can't take the format of the moment, the format that libavfilter itself
  * would choose is converted to in front of it, and the plan goes on in that format. */
 int ta_plan_filter(ta_plan *p, const ta_step *step, const char *filter);
+/* A conversion without loss to a format that the neural engines take, where this one isn't. */
+int ta_plan_for_models(ta_plan *p);
 /* The filter text for a conversion to `fmt` ("scale=...,format=..."), for the colours of the moment, appended to `b`;
  * `p->now` follows. Nothing is appended where nothing changes. */
 void ta_plan_convert(ta_plan *p, enum AVPixelFormat fmt, ta_buf *b);
@@ -76,6 +79,7 @@ int ta_plan_denoise(ta_plan *p);
 int ta_plan_deband(ta_plan *p);
 int ta_plan_eq(ta_plan *p);
 int ta_plan_rgb(ta_plan *p);
+int ta_plan_faces(ta_plan *p);
 int ta_plan_scale(ta_plan *p);
 int ta_plan_sharpen(ta_plan *p);
 int ta_plan_hdr(ta_plan *p);

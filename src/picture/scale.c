@@ -234,22 +234,6 @@ static int add_scale(ta_plan *p, const goal *g)
 /* ---- By a model ------------------------------------------------------------------------------------------------------
  */
 
-/* A format that the engine takes, without loss. */
-static int convert_for(ta_plan *p)
-{
-    enum AVPixelFormat now = p->now.pix_fmt, fmt = now;
-    int depth = ta_fmt_depth(now);
-    if (p->engines->takes(now))
-        return 0;
-    if (ta_fmt_rgb(now))
-        fmt = depth <= 8 ? AV_PIX_FMT_GBRP : depth <= 10 ? AV_PIX_FMT_GBRP10 : AV_PIX_FMT_GBRP16;
-    else
-        fmt = ta_fmt_yuv(now, depth);
-    ta_buf b = { 0 };
-    ta_plan_convert(p, fmt, &b);
-    return ta_plan_add_tagged(p, &(ta_step){ "format" }, &b);
-}
-
 /* The model's picture: as the output wants it where it has its size, else in 16 bits without subsampling for the scaler. */
 static int add_model(ta_plan *p, const goal *g)
 {
@@ -276,7 +260,7 @@ static int enlarge(ta_plan *p, goal *g)
         return ta_hint(p->err, "use --deinterlace auto (or --ivtc on), or --engine classic");
     }
     g->rounded = true;
-    int r = convert_for(p);
+    int r = ta_plan_for_models(p);
     return r < 0 ? r : add_model(p, g);
 }
 
@@ -285,8 +269,9 @@ int ta_plan_scale(ta_plan *p)
     int width, height;
     AVRational sar, now = p->now.sar.num > 0 ? p->now.sar : (AVRational){ 1, 1 };
     bool square = ta_get_bool(p->s, TA_SET_square_pixels);
-    int r =
-        ta_picture_size(p->s, p->now.width, p->now.height, square ? p->true_sar : now, &width, &height, &sar, p->err);
+    int larger = ta_get_is(p->s, TA_SET_resolution, "source") ? 1 : TA_MAX(p->face_scale, 1); /* than what is meant */
+    int r = ta_picture_size(p->s, p->now.width / larger, p->now.height / larger, square ? p->true_sar : now, &width,
+                            &height, &sar, p->err);
     if (r < 0)
         return r;
     bool same_sar = !av_cmp_q(now, sar);

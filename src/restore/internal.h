@@ -65,6 +65,7 @@ struct ta_job {
     ta_scan_report scan;
     bool scan_known;           /* from a plan; nothing is measured */
     ta_upscale_models *models;  /* freed behind all chains */
+    ta_face_models *face_models; /* the same */
     ta_picture_engines engines;
     ta_link link_in, link_out; /* before and behind the chain */
     ta_chain chain;

@@ -91,6 +91,7 @@ void ta_job_free(ta_job **pj)
     ta_spool_free(&job->copied);
     ta_chain_free(&job->chain);
     ta_upscale_models_free(&job->models);
+    ta_face_models_free(&job->face_models);
     ta_input_close(&job->in);
     ta_publish_abort(&job->publish);
     ta_job_folder_close(&job->folder, job->in_folder);

@@ -94,7 +94,15 @@ const char *ta_job_scratch(const ta_job *job)
 static int set_engines(ta_job *job, ta_error *err)
 {
     int r = job->models ? 0 : ta_upscale_models_new(&job->models, job->cancel, err);
-    job->engines = (ta_picture_engines){ job->models, ta_rgb_takes, ta_upscale_factor, ta_upscale_stage_new };
+    if (r >= 0 && !job->face_models)
+        r = ta_face_models_new(&job->face_models, job->cancel, err);
+    job->engines = (ta_picture_engines){ .opaque = job->models,
+                                         .takes = ta_rgb_takes,
+                                         .factor = ta_upscale_factor,
+                                         .stage = ta_upscale_stage_new,
+                                         .faces = job->face_models,
+                                         .face_stage = ta_face_stage_new,
+                                         .face_reach = TA_FACE_REACH };
     return r;
 }
 

@@ -61,3 +61,50 @@ def twice(kernel=1, factor=2):
     return _model([_node("Conv", ["in", "w"], "c", kernel_shape=[kernel, kernel], pads=[kernel // 2] * 4),
                    _node("DepthToSpace", ["c"], "out", blocksize=factor, mode="CRD")],
                   [_floats("w", [3 * side, 3, kernel, kernel], weights)])
+
+
+# ---- Faces -----------------------------------------------------------------------------------------------------------
+
+def _graph(nodes, tensors, inputs, outputs):
+    graph = b"".join(_bytes(1, n) for n in nodes) + _bytes(2, "test") + b"".join(_bytes(5, t) for t in tensors) + \
+        b"".join(_bytes(11, i) for i in inputs) + b"".join(_bytes(12, o) for o in outputs)
+    return _int(1, 7) + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _int(2, 13))
+
+
+def detector(faces, points=None, moved=None):
+    """Finds these faces in any picture: [(score, left, top, right, bottom)], of 1, with five points each where given.
+    `moved` is added to each box, times the mean of the picture's numbers: so a clip says by its brightness where its
+    face is."""
+    n = len(faces)
+    scores = [v for face in faces for v in (1 - face[0], face[0])]
+    boxes = [v for face in faces for v in face[1:]]
+    nodes = [_node("ReduceMean", ["in"], "mean", axes=[1, 2, 3], keepdims=0), _node("Identity", ["s"], "scores"),
+             _node("Mul", ["mean", "k"], "shift"), _node("Add", ["b", "shift"], "boxes")]
+    tensors = [_floats("s", [1, n, 2], scores), _floats("b", [1, n, 4], boxes),
+               _floats("k", [1, n, 4], list(moved or (0, 0, 0, 0)) * n)]
+    outputs = [_value("scores", 1, n, 2), _value("boxes", 1, n, 4)]
+    if points:
+        nodes.append(_node("Identity", ["p"], "points"))
+        tensors.append(_floats("p", [1, n, 10], [v for face in points for v in face]))
+        outputs.append(_value("points", 1, n, 10))
+    return _graph(nodes, tensors, [_value("in", 1, 3, 240, 320)], outputs)
+
+
+def inverter():
+    """A restorer of GFPGAN's kind that turns the crop's colours over."""
+    return _graph([_node("Neg", ["in"], "out")], [], [_value("in", 1, 3, 512, 512)], [_value("out", 1, 3, 512, 512)])
+
+
+def marker(picture):
+    """A restorer that makes this picture of any face: 3 x 512 x 512 numbers from -1 to 1."""
+    return _graph([_node("Mul", ["in", "zero"], "nothing"), _node("Add", ["nothing", "picture"], "out")],
+                  [_floats("zero", [1], [0.0]), _floats("picture", [1, 3, 512, 512], picture)],
+                  [_value("in", 1, 3, 512, 512)], [_value("out", 1, 3, 512, 512)])
+
+
+def dial():
+    """A restorer of CodeFormer's kind: a grey as light as its fidelity says."""
+    return _graph([_node("Mul", ["in", "zero"], "nothing"), _node("Mul", ["w", "two"], "twice"),
+                   _node("Sub", ["twice", "one"], "grey"), _node("Add", ["nothing", "grey"], "out")],
+                  [_floats("zero", [1], [0.0]), _floats("two", [1], [2.0]), _floats("one", [1], [1.0])],
+                  [_value("in", 1, 3, 512, 512), _value("w", 1)], [_value("out", 1, 3, 512, 512)])
