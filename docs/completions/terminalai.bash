@@ -47,6 +47,11 @@ _terminalai() {
     --sharpen) words='off cas unsharp' ;;
     --sharpen-strength) return ;;
     --face-restore) words='off gfpgan codeformer' ;;
+    --face-model) return ;;
+    --face-strength) return ;;
+    --face-fidelity) return ;;
+    --face-upscale) words='1 2 4' ;;
+    --face-detector) return ;;
     --hdr) words='sdr hdr10 hlg' ;;
     --hdr-peak) return ;;
     --encoder) words='libx264 libx265 libsvtav1 ffv1 h264_nvenc hevc_nvenc h264_vaapi hevc_vaapi h264_qsv hevc_qsv' ;;
@@ -103,7 +108,7 @@ _terminalai() {
         if ((COMP_CWORD == 1)); then
             words='restore batch queue work plan run-segment finish status verify metrics compare presets models notify settings doctor sample completion help version'
         elif [[ $cur == -* ]]; then
-            words='--help --start --end --split --field-order --sd-width --colour-space --colour-range --audio-tracks --subtitles --deinterlace --deinterlace-frames --field-rate --vfr --no-vfr --ivtc --crop --head-switching --chroma-shift-x --chroma-shift-y --dedot --no-dedot --deblock --denoise --denoise-strength --deband --contrast --brightness --saturation --gamma --colour-balance --levels --lut --lut-strength --engine --resolution --scaler --upscale-model --tile --tile-overlap --tile-tolerance --neural-engine --neural-device --neural-precision --square-pixels --no-square-pixels --sharpen --sharpen-strength --face-restore --hdr --hdr-peak --encoder --crf --quality --encoder-preset --encoder-options --encoder-threads --bit-depth --audio-codec --audio-bitrate --declick --declip --dehum --speech-denoise --speech-model --speech-limit --speech-guard --audio-enhance --noise-floor --channel-fix --audio-layout --upmix --lfe-crossover --centre-mix --surround-delay --normalize --no-normalize --loudness --true-peak --limiter --no-limiter --loudness-range --audio-shift --audio-drift --preset --container --output-template --overwrite --no-overwrite --sidecar --no-sidecar --downloader --download-dir --download-limit --download-time --download-allow --dry-run --no-dry-run --preview --yes --no-yes --progress --log-level --log-json --no-log-json --notifications --threads --work-dir --segment --jobs --memory-limit --disk-wait --restart --no-restart --reserve --temp-limit --keep-temp --no-keep-temp'
+            words='--help --start --end --split --field-order --sd-width --colour-space --colour-range --audio-tracks --subtitles --deinterlace --deinterlace-frames --field-rate --vfr --no-vfr --ivtc --crop --head-switching --chroma-shift-x --chroma-shift-y --dedot --no-dedot --deblock --denoise --denoise-strength --deband --contrast --brightness --saturation --gamma --colour-balance --levels --lut --lut-strength --engine --resolution --scaler --upscale-model --tile --tile-overlap --tile-tolerance --neural-engine --neural-device --neural-precision --square-pixels --no-square-pixels --sharpen --sharpen-strength --face-restore --face-model --face-strength --face-fidelity --face-upscale --face-detector --hdr --hdr-peak --encoder --crf --quality --encoder-preset --encoder-options --encoder-threads --bit-depth --audio-codec --audio-bitrate --declick --declip --dehum --speech-denoise --speech-model --speech-limit --speech-guard --audio-enhance --noise-floor --channel-fix --audio-layout --upmix --lfe-crossover --centre-mix --surround-delay --normalize --no-normalize --loudness --true-peak --limiter --no-limiter --loudness-range --audio-shift --audio-drift --preset --container --output-template --overwrite --no-overwrite --sidecar --no-sidecar --downloader --download-dir --download-limit --download-time --download-allow --dry-run --no-dry-run --preview --yes --no-yes --progress --log-level --log-json --no-log-json --notifications --threads --work-dir --segment --jobs --memory-limit --disk-wait --restart --no-restart --reserve --temp-limit --keep-temp --no-keep-temp'
         else
             files=1
         fi ;;

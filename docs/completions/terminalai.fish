@@ -67,7 +67,12 @@ complete -c terminalai -l square-pixels -d 'Output square pixels; no keeps the s
 complete -c terminalai -l no-square-pixels
 complete -c terminalai -l sharpen -x -a 'off cas unsharp' -d 'Sharpener'
 complete -c terminalai -l sharpen-strength -x -d 'Strength of the sharpener'
-complete -c terminalai -l face-restore -x -a 'off gfpgan codeformer' -d 'Restores faces with a neural model'
+complete -c terminalai -l face-restore -x -a 'off gfpgan codeformer' -d 'Restores faces with a neural model that you bring, of this kind'
+complete -c terminalai -l face-model -x -d 'Model that restores faces, of the kind that face-restore names; empty is the one imported under that name'
+complete -c terminalai -l face-strength -x -d 'How much of the restored face is blended in; 0 leaves every sample as it is'
+complete -c terminalai -l face-fidelity -x -d 'CodeFormer\'s dial: 0 makes the better picture, 1 stays nearer to the person'
+complete -c terminalai -l face-upscale -x -a '1 2 4' -d 'Makes the picture this many times as large before faces are put in, so that they keep more of the model\'s detail; resolution=source then keeps that size'
+complete -c terminalai -l face-detector -x -d 'Model that finds faces; one that gives five points of a face as well lets tilted faces be restored upright'
 complete -c terminalai -l hdr -x -a 'sdr hdr10 hlg' -d 'Output standard dynamic range, or HDR10 or HLG in BT.2020 with 10 bits'
 complete -c terminalai -l hdr-peak -x -d 'Peak brightness written as mastering metadata'
 complete -c terminalai -l encoder -x -a 'libx264 libx265 libsvtav1 ffv1 h264_nvenc hevc_nvenc h264_vaapi hevc_vaapi h264_qsv hevc_qsv' -d 'Video encoder'
