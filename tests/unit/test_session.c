@@ -402,6 +402,42 @@ static void compiled_models_are_kept(void **state)
     ta_buf_free(&other);
 }
 
+/* A model with a large constant that no layer takes in: it is used where it lies in what was read back, which must
+ * still be there when memory was given out again. */
+static void constants_of_kept_models_stay(void **state)
+{
+    enum { COUNT = 1 << 20 };
+    const int64_t dims[] = { 1, COUNT };
+    float *constant = ta_array(COUNT, sizeof *constant), *x;
+    const float *y;
+    ta_buf graph = { 0 };
+    for (int i = 0; i < COUNT; i++)
+        constant[i] = (float)(i % 977);
+    onnx_constant(&graph, "c", ONNX_FLOAT, 2, dims, constant, COUNT * sizeof *constant);
+    onnx_node(&graph, "Add", "x", "c", "y", NULL);
+    onnx_value(&graph, 11, "x", ONNX_FLOAT, 2, dims);
+    onnx_value(&graph, 12, "y", ONNX_FLOAT, 2, dims);
+    ta_buf model = onnx_model(&graph);
+    ta_session_options o = plain(state);
+    for (int again = 0; again < 3; again++) {
+        ta_session *s = opened(&model, &o);
+        ta_request *r;
+        char *rubbish = malloc(COUNT * sizeof *constant + 4096);
+        memset(rubbish, 0x7f, COUNT * sizeof *constant + 4096);
+        assert_int_equal(ta_request_new(&r, s, NULL), 0);
+        assert_int_equal(ta_request_input(r, 0, NULL, &x, NULL), 0);
+        memset(x, 0, COUNT * sizeof *x);
+        assert_int_equal(ta_request_run(r, NULL, NULL), 0);
+        assert_int_equal(ta_request_output(r, 0, NULL, &y, NULL), 0);
+        assert_memory_equal(y, constant, COUNT * sizeof *y);
+        ta_request_free(&r);
+        ta_session_free(&s);
+        free(rubbish);
+    }
+    ta_buf_free(&model);
+    ta_free(constant);
+}
+
 static void *cancel_soon(void *arg)
 {
     ta_sleep_us(60000);
@@ -459,6 +495,7 @@ int main(void)
         SCRATCH_TEST(broken_models),
         SCRATCH_TEST(other_devices_are_refused),
         SCRATCH_TEST(compiled_models_are_kept),
+        SCRATCH_TEST(constants_of_kept_models_stay),
         SCRATCH_TEST(waiting_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
