@@ -37,5 +37,6 @@ void ta_doctor_engines(ta_findings *f)
     realesrgan(f);
     ta_found(f, "engines", TA_FOUND_ABSENT, "rtxvideo", "use --engine classic, or auto, which is the same here",
              "not in this version");
-    ta_found(f, "models", TA_FOUND_FINE, "models", NULL, "`terminalai models list` shows them; only realesrgan needs one");
+    ta_found(f, "models", TA_FOUND_FINE, "models", NULL,
+             "`terminalai models list` shows them; restoring works without any");
 }

@@ -140,6 +140,8 @@ static void make_place(face *p)
 static int face_push(ta_stage *st, AVFrame *frame, ta_error *err)
 {
     face *p = st->priv;
+    if (p->strength <= 0)
+        return st->emit(st->emit_to, frame, err);
     int r = p->crop ? 0 : open_models(p, err);
     make_place(p);
     moment *m = &p->window[p->count];

@@ -59,15 +59,15 @@ int ta_rgb_check(const ta_video_format *v, ta_error *err)
     const char *name = av_get_pix_fmt_name(v->pix_fmt), *matrix = av_color_space_name(v->matrix);
     float kr, kb;
     if (!ta_rgb_takes(v->pix_fmt)) {
-        ta_fail(err, TA_ERR_UNAVAILABLE, "pictures of the format %s can't be enlarged by a model",
+        ta_fail(err, TA_ERR_UNAVAILABLE, "pictures of the format %s can't be given to a model",
                 name ? name : "(unknown)");
-        return ta_hint(err, "planar YUV and RGB of 8 to 16 bits can; use --engine classic");
+        return ta_hint(err, "planar YUV and RGB of 8 to 16 bits can; use --engine classic and --face-restore off");
     }
     if ((av_pix_fmt_desc_get(v->pix_fmt)->flags & AV_PIX_FMT_FLAG_RGB) || coefficients(v->matrix, &kr, &kb))
         return 0;
-    ta_fail(err, TA_ERR_UNAVAILABLE, "pictures with the matrix %s can't be enlarged by a model",
+    ta_fail(err, TA_ERR_UNAVAILABLE, "pictures with the matrix %s can't be given to a model",
             matrix ? matrix : "(unknown)");
-    return ta_hint(err, "if the tag is wrong, say --colour-space; else use --engine classic");
+    return ta_hint(err, "if the tag is wrong, say --colour-space; else use --engine classic and --face-restore off");
 }
 
 static coding code_of(int depth, double zero, double span)
