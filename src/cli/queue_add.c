@@ -7,6 +7,7 @@
 
 #include "batch/batch.h"
 #include "cli/queue_verb.h"
+#include "net/net.h"
 
 enum { AT_ONCE = 1000 };
 
@@ -67,9 +68,11 @@ typedef struct adding {
 static int add_job(adding *a, const char *input, const char *output, ta_error *err)
 {
     char *in = NULL;
-    if (access(input, R_OK) != 0)
+    if (ta_is_url(input))
+        in = ta_strdup(input);
+    else if (access(input, R_OK) != 0)
         return ta_fail_errno(err, errno, false, "can't read", input);
-    if (!(in = absolute(input, err)))
+    if (!in && !(in = absolute(input, err)))
         return err && err->code ? (int)err->code : TA_ERR_NOINPUT;
     json_t *job = json_pack("{s:s, s:s, s:s, s:I}", "input", in, "output", output, "source", "cli", "priority",
                             (json_int_t)a->priority);
@@ -133,6 +136,23 @@ static int add_beside(adding *a, ta_error *err)
     return r;
 }
 
+/* The name of what comes from the web is known later: its output goes into a folder, or is named. */
+static int add_url(adding *a, const char *url, const char *output, ta_error *err)
+{
+    bool file = output && a->c->words == 1 && *ta_path_ext(output) && !ta_is_dir(output) && !ta_ends(output, "/");
+    if (!output) {
+        ta_fail(err, TA_ERR_USAGE, "what comes from the web has no folder of its own");
+        return ta_hint(err, "say where the output goes: -o FOLDER or -o FILE");
+    }
+    int r = file ? 0 : ta_mkdirs(output, err);
+    char *out = r < 0 ? NULL : file ? absolute(output, err) : absolute_folder(output, err);
+    if (!out)
+        return r < 0 ? r : TA_ERR_CANTCREATE;
+    r = add_job(a, url, out, err);
+    ta_free(out);
+    return r;
+}
+
 /* What -o names is a file when one file goes in and it looks like one: it has an extension and is no folder. */
 static bool names_a_file(const ta_queue_call *c, const char *output)
 {
@@ -142,12 +162,22 @@ static bool names_a_file(const ta_queue_call *c, const char *output)
 static int read_inputs(adding *a, ta_error *err)
 {
     const char *output = a->c->own[TA_QF_OUTPUT];
+    int r = 0, files = 0;
+    for (int i = 0; r >= 0 && i < a->c->words; i++) { /* the files move to the front */
+        if (ta_is_url(a->c->argv[i]))
+            r = add_url(a, a->c->argv[i], output, err);
+        else
+            a->c->argv[files++] = a->c->argv[i];
+    }
+    if (r < 0 || !files)
+        return r;
+    a->c->words = files;
     if (!output)
         return add_beside(a, err);
     if (!names_a_file(a->c, output))
         return add_batch(a, a->c->argv, a->c->words, output, err);
     char *full = absolute(output, err);
-    int r = full ? add_job(a, a->c->argv[0], full, err) : TA_ERR_CANTCREATE;
+    r = full ? add_job(a, a->c->argv[0], full, err) : TA_ERR_CANTCREATE;
     ta_free(full);
     return r;
 }
@@ -248,7 +278,7 @@ int ta_queue_add(ta_queue_call *c, ta_error *err)
     adding a = { .c = c, .jobs = json_array() };
     int r = a.jobs ? ta_cli_expect_words(c->argv, c->words, 1, 1000000, "an input", err) : ta_no_memory(err);
     if (r >= 0)
-        r = ta_cli_prepare(c->settings, c->words == 1 ? c->argv[0] : NULL, err);
+        r = ta_cli_prepare(c->settings, c->words == 1 && !ta_is_url(c->argv[0]) ? c->argv[0] : NULL, err);
     if (r >= 0)
         r = settle_paths(c->settings, err);
     if (r >= 0 && c->own[TA_QF_PRIORITY])

@@ -389,7 +389,7 @@ const ta_verb ta_verb_queue = {
     .summary = "Jobs that wait for `terminalai work`, and how far they are",
     .run = run,
     .more =
-        "  add FILE|FOLDER... [-o OUTPUT] [--SETTING VALUE ...]   adds jobs, with any setting of restore\n"
+        "  add FILE|FOLDER|URL... [-o OUTPUT] [--SETTING VALUE ...]   adds jobs, with any setting of restore\n"
         "      -o, --output PATH     a file, or a folder; without it each output goes beside its input\n"
         "      -r, --recursive       folders below, too; --pattern '*.avi,tape*' which files of folders\n"
         "      --priority N          -1000 to 1000, higher is earlier (0)\n"

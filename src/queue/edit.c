@@ -1,4 +1,5 @@
 /* Requests that change jobs. Each is one transaction: done whole, or refused with nothing changed. */
+#include "net/net.h"
 #include "queue/request.h"
 
 #include <string.h>
@@ -56,7 +57,7 @@ static int check_path(const char *path, const char *what, ta_error *err)
 {
     if (!path || !*path)
         return ta_fail(err, TA_ERR_USAGE, "a job has no %s", what);
-    if (path[0] != '/')
+    if (path[0] != '/' && !(ta_is_url(path) && strcmp(what, "input") == 0))
         return ta_fail(err, TA_ERR_USAGE, "the %s '%s' is not an absolute path", what, path);
     return 0;
 }

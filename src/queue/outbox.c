@@ -1,6 +1,7 @@
 /* The outbox: notifications as rows, written with the end of their job, kept until they are sent or given up. */
 #include <string.h>
 
+#include "net/net.h"
 #include "queue/request.h"
 
 enum { WAITING, GIVEN_UP, MOST_GIVEN_UP = 10000, SHOWN = 1000 };
@@ -63,7 +64,11 @@ int ta_outbox_add(ta_change *c, const ta_qjob *j, ta_error *err)
                     .status = ta_qstate_name(j->state), .error = *j->message ? j->message : NULL, .input = j->input,
                     .output = j->output, .wall_us = c->now_us,
                     .elapsed_seconds = j->started_us ? (double)(j->ended_us - j->started_us) / 1e6 : -1 };
+    char *shown = ta_is_url(j->input) ? ta_url_shown(j->input) : NULL; /* without what may be a secret */
+    if (shown)
+        n.input = n.name = shown;
     int r = add_rows(c, j->id, &n, err);
+    ta_free(shown);
     if (r >= 0 && is_idle(c))
         r = add_rows(c, j->id, &(ta_notice){ .event = "idle", .status = "idle", .elapsed_seconds = -1, .wall_us = c->now_us },
                      err);

@@ -9,9 +9,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "net/net.h"
+#include "queue/download.h"
 #include "queue/internal.h"
 
-enum { ORDERS = TA_CREW_MAX_WORKERS + 16, DEFERRED = 64, RETRY_MS = 2000, RECORD_US = 1000000, FOLDER_MAX = 100000 };
+enum { ORDERS = TA_CREW_MAX_WORKERS + 16, DEFERRED = 64, RETRY_MS = 2000, RECORD_US = 1000000, FOLDER_MAX = 100000,
+       DOWNLOADS = 2, LOOK_FAR = 4096, DOWNLOAD_RETRY_US = 60000000 };
 
 /* A job that a worker has, or whose end is not recorded yet. */
 typedef struct order {
@@ -26,6 +29,11 @@ typedef struct order {
     /* -- of the scheduler's thread */
     ta_qstate recorded;
     bool cancelled, paused;
+    bool given;     /* a worker has it */
+    bool begun;     /* before, in this attempt or an earlier one */
+    bool returning; /* it is to be pending again, as soon as the disk takes it */
+    ta_qdownload *download;         /* of an input from the web, until it is there */
+    char *input, *output, *json;   /* until it is given */
 } order;
 
 struct ta_scheduler {
@@ -155,6 +163,10 @@ static void name_order(const order *o, char out[TA_WORK_ID_MAX + 1])
 
 static void free_order(ta_scheduler *s, order *o)
 {
+    ta_qdownload_free(&o->download);
+    ta_free(o->input);
+    ta_free(o->output);
+    ta_free(o->json);
     pthread_mutex_lock(&s->lock);
     ta_free(o->message);
     *o = (order){ 0 };
@@ -189,6 +201,8 @@ static void record_end(ta_scheduler *s, order *o)
         ta_log(TA_LOG_WARN, "queue", "job %lld: %s", (long long)o->id, ta_error_string(&err, text, sizeof text));
     else
         say_end(o);
+    if (o->code == 0 || o->code == TA_ERR_CANCELLED)
+        ta_qdownload_forget(s->q, o->id);
     free_order(s, o);
 }
 
@@ -220,14 +234,67 @@ static void pass_on(ta_scheduler *s, order *o)
     char name[TA_WORK_ID_MAX + 1];
     wish w = look_up(s, o);
     name_order(o, name);
-    if (w.cancel && !o->cancelled) {
+    if (w.cancel && !o->cancelled && o->given) {
         o->cancelled = true;
         s->calls->cancel(s->crew, name, NULL); /* there is none any more: its end is on the way */
     }
-    if (w.paused != o->paused) {
+    if (w.paused != o->paused && o->given) {
         o->paused = w.paused;
         s->calls->pause(s->crew, name, w.paused, NULL);
     }
+    if (o->download && (w.cancel || w.paused))
+        ta_qdownload_cancel(o->download);
+}
+
+static void fail_order(ta_scheduler *s, order *o, int code, const ta_error *err);
+static void give_order(ta_scheduler *s, order *o);
+static void defer(ta_scheduler *s, int64_t id, int64_t us);
+
+/* Pending again, or paused, or cancelled: as was asked for meanwhile; where it is over or gone there is nothing to do. */
+static void give_back(ta_scheduler *s, order *o)
+{
+    int r = ta_jobs_set_state(s->q, o->id, o->attempt, TA_Q_PENDING, NULL);
+    o->returning = r < 0 && r != TA_ERR_USAGE && r != TA_ERR_NOINPUT;
+    if (o->returning)
+        try_again_at(s, ta_now_us() + RECORD_US);
+    else
+        free_order(s, o);
+}
+
+static void end_download(ta_scheduler *s, order *o, int code, const char *path, const ta_error *err)
+{
+    char text[1000];
+    ta_free(o->input);
+    o->input = code == 0 ? ta_strdup(path) : NULL;
+    if (code == TA_ERR_AGAIN) {
+        ta_log(TA_LOG_WARN, "queue", "job %lld is tried again: %s", (long long)o->id, ta_error_string(err, text, sizeof text));
+        defer(s, o->id, DOWNLOAD_RETRY_US);
+    }
+    if (code == 0)
+        ta_qdownload_free(&o->download);
+    else if (code == TA_ERR_AGAIN || code == TA_ERR_CANCELLED)
+        give_back(s, o);
+    else
+        fail_order(s, o, code, err);
+}
+
+/* An order that no worker has yet: its input is on the way, or there and waits for a worker. */
+static void look_after_early(ta_scheduler *s, order *o)
+{
+    wish w = look_up(s, o);
+    int code;
+    const char *path;
+    const ta_error *err;
+    if (o->download && !ta_qdownload_ended(o->download, &code, &path, &err))
+        return;
+    if (o->download)
+        end_download(s, o, code, path, err);
+    if (!o->id || o->download)
+        return;
+    if (w.cancel || w.paused || !o->input)
+        give_back(s, o);
+    else if (s->calls->free_workers(s->crew) > 0)
+        give_order(s, o);
 }
 
 static void look_after(ta_scheduler *s)
@@ -244,8 +311,14 @@ static void look_after(ta_scheduler *s)
             record_end(s, o);
             continue;
         }
+        if (o->returning) {
+            give_back(s, o);
+            continue;
+        }
         pass_on(s, o);
-        if (stage != o->recorded && !o->paused && !o->cancelled)
+        if (!o->given)
+            look_after_early(s, o);
+        else if (stage != o->recorded && !o->paused && !o->cancelled)
             record_stage(s, o, stage);
     }
 }
@@ -263,9 +336,9 @@ static bool is_deferred(const ta_scheduler *s, int64_t id, int64_t now, int64_t 
     return false;
 }
 
-static void defer(ta_scheduler *s, int64_t id)
+static void defer(ta_scheduler *s, int64_t id, int64_t us)
 {
-    int64_t until = ta_now_us() + 1000 * (int64_t)(s->config.retry_ms ? s->config.retry_ms : RETRY_MS);
+    int64_t until = ta_now_us() + (us ? us : 1000 * (int64_t)(s->config.retry_ms ? s->config.retry_ms : RETRY_MS));
     s->deferred[s->next_deferred].id = id;
     s->deferred[s->next_deferred].until_us = until;
     s->next_deferred = (s->next_deferred + 1) % DEFERRED;
@@ -277,6 +350,14 @@ static int gpu_jobs(const ta_scheduler *s)
     int n = 0;
     for (int i = 0; i < ORDERS; i++)
         n += s->orders[i].id && s->orders[i].gpu;
+    return n;
+}
+
+static int downloads(const ta_scheduler *s)
+{
+    int n = 0;
+    for (int i = 0; i < ORDERS; i++)
+        n += s->orders[i].id && s->orders[i].download;
     return n;
 }
 
@@ -295,23 +376,27 @@ static void free_chosen(chosen *c)
     *c = (chosen){ 0 };
 }
 
-/* The first pending job that may begin now. False when there is none. */
-static bool choose(ta_scheduler *s, chosen *c)
+/* The first pending job that may begin now; `worker`: one is free, which a download doesn't need. False when there is
+ * none. */
+static bool choose(ta_scheduler *s, bool worker, chosen *c)
 {
     const ta_view *v = ta_view_enter(s->reader);
     const ta_qjob *page[64], *found = NULL;
     int64_t now = ta_now_us(), until;
-    bool no_gpu = gpu_jobs(s) >= TA_MAX(s->config.gpu_jobs, 1);
+    bool no_gpu = gpu_jobs(s) >= TA_MAX(s->config.gpu_jobs, 1), no_download = downloads(s) >= DOWNLOADS;
     size_t n = ta_view_paused(v) ? 0 : TA_COUNT(page);
-    for (size_t at = 0; n && !found; at += n) {
+    for (size_t at = 0; n && !found && (worker || at < LOOK_FAR); at += n) {
         n = ta_view_page(v, TA_Q_PENDING, at, TA_COUNT(page), page);
         for (size_t i = 0; i < n && !found; i++) {
             if (ta_view_waits_for(v, page[i]) || (no_gpu && page[i]->gpu))
                 continue;
+            bool url = ta_is_url(page[i]->input);
             if (is_deferred(s, page[i]->id, now, &until))
                 try_again_at(s, until);
-            else
+            else if (url ? !no_download : worker)
                 found = page[i];
+            else
+                s->wants_worker = true; /* or a download's end */
         }
     }
     if (found)
@@ -332,26 +417,26 @@ static int read_settings(ta_change *c, void *arg, ta_error *err)
     return ta_store_settings_text(c->store, r->settings, &r->json, err);
 }
 
-static bool is_finished(const char *output, const chosen *c, const ta_settings *settings)
+static bool is_finished(const char *output, const order *o, const ta_settings *settings)
 {
     ta_output_state there = TA_OUTPUT_NONE;
     const char *why;
-    return ta_output_look(output, c->input, settings, NULL, &there, &why, NULL) >= 0 && there == TA_OUTPUT_FINISHED;
+    return ta_output_look(output, o->input, settings, NULL, &there, &why, NULL) >= 0 && there == TA_OUTPUT_FINISHED;
 }
 
-/* Among the files of a folder, as the name was to be found out. */
-static bool is_finished_in(const chosen *c, const ta_settings *settings)
+/* Among the files of a folder, as the name has the height of the picture in it. */
+static bool is_finished_among(const order *o, const ta_settings *settings)
 {
-    DIR *dir = opendir(c->output);
+    DIR *dir = opendir(o->output);
     bool found = false;
     struct dirent *e;
     for (int n = 0; dir && !found && n < FOLDER_MAX && (e = readdir(dir)); n++) {
         if (e->d_name[0] == '.' || !ta_ends(e->d_name, ".json"))
             continue;
-        char *path = ta_path_join(c->output, e->d_name);
+        char *path = ta_path_join(o->output, e->d_name);
         if (path)
             path[strlen(path) - strlen(".json")] = '\0';
-        found = path && is_finished(path, c, settings);
+        found = path && is_finished(path, o, settings);
         ta_free(path);
     }
     if (dir)
@@ -359,41 +444,64 @@ static bool is_finished_in(const chosen *c, const ta_settings *settings)
     return found;
 }
 
-/* Its owner may have been killed between the output's publication and its record. */
-static bool was_finished(const chosen *c, const char *json)
+/* In a folder, under the name that the template gives. */
+static bool is_finished_in(const order *o, const ta_settings *settings)
 {
-    ta_settings *settings = c->begun ? ta_settings_new() : NULL;
+    const char *extension;
+    ta_output_words unknown = { .height = -1 };
+    if (ta_output_extension(settings, &extension, NULL) < 0)
+        return false;
+    char *name = ta_output_name(settings, o->input, extension, &unknown);
+    char *path = name ? ta_path_join(o->output, name) : NULL;
+    bool finished = path && (strstr(name, "{height}") ? is_finished_among(o, settings) : is_finished(path, o, settings));
+    ta_free(path);
+    ta_free(name);
+    return finished;
+}
+
+/* Its owner may have been killed between the output's publication and its record. */
+static bool was_finished(const order *o)
+{
+    ta_settings *settings = o->begun ? ta_settings_new() : NULL;
     bool done = false;
-    if (settings && ta_settings_from_json(settings, json, TA_FROM_COMMAND_LINE, NULL) >= 0 &&
+    if (settings && ta_settings_from_json(settings, o->json, TA_FROM_COMMAND_LINE, NULL) >= 0 &&
         ta_settings_resolve(settings, NULL, NULL) >= 0)
-        done = ta_ends(c->output, "/") ? is_finished_in(c, settings) : is_finished(c->output, c, settings);
+        done = ta_ends(o->output, "/") ? is_finished_in(o, settings) : is_finished(o->output, o, settings);
     ta_settings_free(&settings);
     return done;
 }
 
-/* A place for the order: before it is given, as its end may come before ta_crew_give returns. */
-static order *note_order(ta_scheduler *s, const chosen *c)
+/* A place for the order: before it is given, as its end may come before ta_crew_give returns. It owns the texts then. */
+static order *note_order(ta_scheduler *s, chosen *c, ta_qstate stage)
 {
     order *o = NULL;
     pthread_mutex_lock(&s->lock);
     for (int i = 0; i < ORDERS && !o; i++)
         o = s->orders[i].id ? NULL : &s->orders[i];
-    if (o)
-        *o = (order){ .id = c->id, .attempt = c->attempt, .gpu = c->gpu, .stage = TA_Q_ANALYSING,
-                      .recorded = TA_Q_ANALYSING };
+    if (o) {
+        *o = (order){ .id = c->id, .attempt = c->attempt, .gpu = c->gpu, .begun = c->begun, .stage = stage, .recorded = stage,
+                      .input = c->input, .output = c->output };
+        c->input = c->output = NULL;
+    }
     pthread_mutex_unlock(&s->lock);
     return o;
+}
+
+static void set_end(ta_scheduler *s, order *o, int code, const char *message)
+{
+    pthread_mutex_lock(&s->lock);
+    o->ended = true;
+    o->code = code;
+    ta_free(o->message);
+    o->message = ta_utf8_clean(message);
+    pthread_mutex_unlock(&s->lock);
+    record_end(s, o);
 }
 
 static void fail_order(ta_scheduler *s, order *o, int code, const ta_error *err)
 {
     char text[1500];
-    pthread_mutex_lock(&s->lock);
-    o->ended = true;
-    o->code = code;
-    o->message = ta_utf8_clean(ta_error_string(err, text, sizeof text));
-    pthread_mutex_unlock(&s->lock);
-    record_end(s, o);
+    set_end(s, o, code, ta_error_string(err, text, sizeof text));
 }
 
 /* Nothing but the moment spoke against it: it is pending again, and tried later. */
@@ -401,61 +509,80 @@ static void put_off(ta_scheduler *s, order *o, const ta_error *err)
 {
     char text[1000];
     ta_log(TA_LOG_INFO, "queue", "job %lld has to wait: %s", (long long)o->id, ta_error_string(err, text, sizeof text));
-    if (ta_jobs_set_state(s->q, o->id, o->attempt, TA_Q_PENDING, NULL) < 0) {
-        fail_order(s, o, TA_ERR_CANCELLED, err); /* it was cancelled meanwhile */
-        return;
-    }
-    defer(s, o->id);
-    free_order(s, o);
+    defer(s, o->id, 0);
+    give_back(s, o);
 }
 
-static void give_order(ta_scheduler *s, const chosen *c, const char *json, order *o)
+static void give_order(ta_scheduler *s, order *o)
 {
     char name[TA_WORK_ID_MAX + 1];
     ta_error err = { 0 };
-    name_order(o, name);
-    ta_work_order what = { .id = name, .input = c->input, .output = c->output, .settings_json = json };
-    if (was_finished(c, json)) {
-        ta_scheduler_on_end(s, name, 0, c->output);
-        record_end(s, o);
+    if (was_finished(o)) {
+        set_end(s, o, 0, o->output);
         return;
     }
+    name_order(o, name);
+    ta_work_order what = { .id = name, .input = o->input, .output = o->output, .settings_json = o->json };
+    pthread_mutex_lock(&s->lock);
+    o->stage = TA_Q_ANALYSING;
+    pthread_mutex_unlock(&s->lock);
+    if (o->recorded != TA_Q_ANALYSING)
+        record_stage(s, o, TA_Q_ANALYSING);
+    o->given = true;
     int r = s->calls->give(s->crew, &what, &err);
+    o->given = r >= 0;
     if (r == TA_ERR_AGAIN)
         put_off(s, o, &err);
     else if (r < 0)
         fail_order(s, o, r, &err);
     else
-        ta_log(TA_LOG_INFO, "queue", "job %lld begins: %s", (long long)c->id, c->input);
+        ta_log(TA_LOG_INFO, "queue", "job %lld begins: %s", (long long)o->id, o->input);
 }
 
-/* False when there is nothing to begin, or the store can't be written now. */
+static void on_download(void *opaque)
+{
+    on_change(opaque);
+}
+
+/* The job is at work on the disk before anything is done for it. */
+static int start_order(ta_scheduler *s, order *o, int64_t settings, ta_error *err)
+{
+    reading read = { .settings = settings };
+    bool url = ta_is_url(o->input);
+    int r = ta_jobs_do(s->q, read_settings, &read, false, err);
+    o->json = read.json;
+    if (r >= 0)
+        r = ta_jobs_set_state(s->q, o->id, o->attempt, o->recorded, err);
+    if (r >= 0 && url)
+        r = ta_qdownload_start(&o->download, s->q, o->id, o->attempt, o->input, o->json, on_download, s, err);
+    else if (r >= 0)
+        give_order(s, o);
+    if (r >= 0 && url)
+        ta_log(TA_LOG_INFO, "queue", "job %lld is downloaded", (long long)o->id);
+    return r;
+}
+
+/* False when there is nothing to begin. */
 static bool begin_one(ta_scheduler *s)
 {
     chosen c = { 0 };
     ta_error err = { 0 };
     char text[1000];
-    s->wants_worker = choose(s, &c);
-    if (!s->wants_worker || s->calls->free_workers(s->crew) <= 0) {
-        free_chosen(&c);
+    s->wants_worker = false;
+    if (!choose(s, s->calls->free_workers(s->crew) > 0, &c))
         return false;
-    }
-    reading settings = { .settings = c.settings };
-    order *o = c.input && c.output ? note_order(s, &c) : NULL;
-    int r = o ? ta_jobs_do(s->q, read_settings, &settings, false, &err) : TA_ERR_AGAIN;
-    if (r >= 0)
-        r = ta_jobs_set_state(s->q, c.id, c.attempt, TA_Q_ANALYSING, &err);
-    if (r >= 0) {
-        give_order(s, &c, settings.json, o);
-    } else {
+    order *o = c.input && c.output ? note_order(s, &c, ta_is_url(c.input) ? TA_Q_DOWNLOADING : TA_Q_ANALYSING) : NULL;
+    int r = o ? start_order(s, o, c.settings, &err) : TA_ERR_AGAIN;
+    if (r < 0) {
         if (r != TA_ERR_USAGE && r != TA_ERR_NOINPUT) /* else it was cancelled or removed in this moment */
             ta_log(TA_LOG_ERROR, "queue", "job %lld can't be begun: %s", (long long)c.id,
                    ta_error_string(&err, text, sizeof text));
-        defer(s, c.id);
-        if (o)
-            free_order(s, o);
+        defer(s, c.id, 0);
+        if (o && r == TA_ERR_DATA && ta_jobs_set_state(s->q, o->id, o->attempt, TA_Q_ANALYSING, NULL) >= 0)
+            fail_order(s, o, r, &err); /* its settings are lost */
+        else if (o)
+            give_back(s, o);
     }
-    ta_free(settings.json);
     free_chosen(&c);
     return true;
 }
@@ -546,6 +673,7 @@ int ta_scheduler_start(ta_scheduler *s, const ta_crew_calls *calls, void *crew, 
     if (pthread_create(&s->thread, NULL, run, s) != 0)
         return ta_fail(err, TA_ERR_AGAIN, "can't start a thread for the scheduler");
     s->started = true;
+    ta_qdownload_clean(s->q);
     ta_jobs_listen(s->q, on_change, s);
     return 0;
 }
@@ -572,7 +700,7 @@ void ta_scheduler_close(ta_scheduler **ps)
         pthread_join(s->thread, NULL);
     }
     for (int i = 0; i < ORDERS; i++)
-        ta_free(s->orders[i].message);
+        free_order(s, &s->orders[i]);
     ta_view_reader_close(&s->reader);
     pthread_cond_destroy(&s->wake);
     close(s->idle_fd);

@@ -12,8 +12,10 @@ import harness as h
 import make
 from make import Clip
 
-sys.path.insert(0, os.path.join(h.ROOT, "tests", "lib"))
+sys.path[:0] = [os.path.join(h.ROOT, "tests", "lib"), h.HERE]
 import hooks  # noqa: E402
+import test_fetch  # noqa: E402
+import web  # noqa: E402
 
 
 def wait_for(condition, seconds=30):
@@ -350,6 +352,39 @@ class Work(Queue):
             self.call("resend")
             self.assertTrue(wait_for(lambda: len(hook.bodies("/status/404")) >= before + 2))
             h.end_within(process, 5)
+
+    def stand_in(self, server):
+        """A downloader whose one film is on the server."""
+        notes = h.fresh_folder("notes")
+        program = os.path.join(notes, "yt-dlp")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(test_fetch.STAND_IN.format(folder=notes))
+        os.chmod(program, 0o755)
+        server.files["both.mp4"] = test_fetch.read(test_fetch.clips()[0])
+        with open(os.path.join(notes, "plan"), "w", encoding="utf-8") as file:
+            json.dump({"info": {"id": "x1", "title": "A film", "ext": "mp4", "format_id": "both.mp4"},
+                       "urls": {"both.mp4": server.url("/both.mp4")}}, file)
+        return "--downloader", program, "--download-allow", f"127.0.0.1:{server.port}"
+
+    def test_url(self):
+        with web.Server() as server:
+            flags = self.stand_in(server)
+            run = self.call("add", server.url("/page"), *self.QUICK, *flags, expect=64)
+            self.assert_says(run, "no folder of its own", "hint: .*-o FOLDER")
+            self.json("add", server.url("/page"), "-o", self.out, *self.QUICK, *flags)
+            self.json("add", server.url("/page"), "-o", os.path.join(self.out, "named.mkv"), *self.QUICK, *flags)
+            self.json("add", server.url("/page"), "-o", os.path.join(self.out, "dead.mkv"), *self.QUICK, *flags[:2])
+            run = h.call("work", "--drain", "--queue-dir", self.dir, expect=65)
+        self.assertEqual({1: "completed", 2: "completed", 3: "failed"}, self.states(), run.text())
+        self.assertEqual(77, self.jobs("--state", "failed")[0]["code"])  # a private address that nobody allowed
+        names = sorted(n for n in os.listdir(self.out) if n.endswith(".mkv"))
+        self.assertEqual(["A film [x1]-restored.mkv", "named.mkv"], names)
+        for name in names:
+            h.call("verify", os.path.join(self.out, name))
+        self.assertEqual(["3"], os.listdir(os.path.join(self.dir, "downloads")))  # kept for another try
+        self.call("clear", "--all")
+        h.call("work", "--drain", "--queue-dir", self.dir)
+        self.assertEqual([], os.listdir(os.path.join(self.dir, "downloads")))
 
     def test_watch_folder(self):
         """A file that appears is restored; its original is deleted behind a verified output, with a record."""

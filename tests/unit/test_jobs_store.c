@@ -513,6 +513,63 @@ static void test_full_disk(void **state)
     assert_int_equal(status, 0);
 }
 
+/* ---- Memory --------------------------------------------------------------------------------------------------------- */
+
+/* Everything once, with the n-th allocation failing. True when all of it went well; then *count is how many there were. */
+static bool try_all(void **state, uint64_t n, uint64_t *count)
+{
+    static const char *const requests[] = {
+        "{\"do\":\"add\",\"settings\":[{}],\"jobs\":[{\"input\":\"/a\",\"output\":\"/b\"},{\"input\":\"/c\",\"output\":\"/d\"},"
+        "{\"input\":\"/e\",\"output\":\"/f\",\"needs\":[1]}]}",
+        "{\"do\":\"move\",\"ids\":[2],\"to\":\"top\"}", "{\"do\":\"pause\",\"ids\":[2]}", "{\"do\":\"cancel\",\"ids\":[2]}",
+        "{\"do\":\"retry\",\"ids\":[2]}", "{\"do\":\"list\"}", "{\"do\":\"show\",\"id\":1}", "{\"do\":\"cancel\",\"ids\":[3]}",
+        "{\"do\":\"remove\",\"ids\":[3]}", "{\"do\":\"clear\",\"what\":\"ended\"}", "{\"do\":\"stats\"}",
+    };
+    ta_jobs *q = NULL;
+    ta_error err = { 0 };
+    ta_alloc_fail_at(n);
+    int r = ta_jobs_open(&q, *state, NULL, &err);
+    ta_subscriber *s = q ? ta_subscribe(q) : NULL;
+    for (size_t i = 0; r >= 0 && i < TA_COUNT(requests); i++) {
+        json_t *request = json_loads(requests[i], 0, NULL), *reply = NULL;
+        r = ta_jobs_request(q, request, &reply, &err);
+        json_decref(reply);
+        json_decref(request);
+    }
+    if (r >= 0)
+        r = ta_jobs_set_state(q, 1, 1, TA_Q_ENCODING, &err);
+    if (r >= 0)
+        ta_jobs_progress(q, 1, 1, &(ta_qprogress){ 0.5, 1, 1 });
+    if (r >= 0)
+        r = ta_jobs_end(q, 1, 1, 0, "", &err);
+    *count = ta_alloc_fail_at(0);
+    if (r < 0)
+        assert_true(r == TA_ERR_AGAIN && err.depth > 0);
+    /* the view is what the file is, whatever failed */
+    if (q) {
+        ta_view_reader *reader = ta_view_reader_open(q);
+        size_t total = ta_view_total(ta_view_enter(reader));
+        ta_view_leave(reader);
+        ta_view_reader_close(&reader);
+        assert_int_equal(in_file(state, "SELECT count(*) FROM jobs"), total);
+    }
+    ta_unsubscribe(&s);
+    ta_jobs_close(&q);
+    return r >= 0;
+}
+
+static void test_out_of_memory(void **state)
+{
+    uint64_t n = 0, most;
+    assert_true(try_all(state, 0, &most));
+    for (uint64_t count = most; n <= count + 1; n++) {
+        unlink(in(state, "queue.db"));
+        try_all(state, n + 1, &count);
+        count = TA_MAX(count, most);
+    }
+    assert_true(most > 100);
+}
+
 /* ---- Damage --------------------------------------------------------------------------------------------------------- */
 
 static int count_jobs(void *opaque, const char *line, ta_error *err)
@@ -602,6 +659,7 @@ int main(void)
         SCRATCH_TEST(test_newer_and_foreign),
         SCRATCH_TEST(test_network),
         SCRATCH_TEST(test_full_disk),
+        SCRATCH_TEST(test_out_of_memory),
         SCRATCH_TEST(test_damage),
         SCRATCH_TEST(test_no_database),
     };
