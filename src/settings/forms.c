@@ -349,6 +349,19 @@ static bool upscale_model(const char *text, ta_form *form)
     return *text || refuse(form, "a model needs a name or a file");
 }
 
+/* A name of the catalogue, or an ONNX file. */
+static bool face_model(const char *text, ta_form *form)
+{
+    if (!strchr(text, '/') || ta_ends(text, ".onnx"))
+        return true;
+    return refuse(form, "'%s' is neither a model's name nor a .onnx file", text);
+}
+
+static bool face_detector(const char *text, ta_form *form)
+{
+    return *text ? face_model(text, form) : refuse(form, "a model needs a name or a file");
+}
+
 static bool jobs(const char *text, ta_form *form)
 {
     int64_t n;
@@ -429,6 +442,8 @@ ta_form_check ta_form_of(const char *name)
                   { "output-template", output_template },
                   { "preview", preview },
                   { "upscale-model", upscale_model },
+                  { "face-model", face_model },
+                  { "face-detector", face_detector },
                   { "jobs", jobs },
                   { "split", split } };
     for (size_t i = 0; i < TA_COUNT(forms); i++)
