@@ -25,5 +25,9 @@ void ta_face_models_free(ta_face_models **m);
 /* Constructor for ta_picture_plan (see ta_picture_engines), `models` is a ta_face_models. The stage leaves format, size
  * and all samples outside of faces as they are. TA_ERR_UNAVAILABLE: no engine or no model, with what to do. */
 int ta_face_stage_new(void *models, const ta_settings *s, const ta_video_format *in, ta_stage **st, ta_error *err);
+/* Is it that stage? */
+bool ta_face_is(const ta_stage *st);
+/* What it takes for a picture with one face, measured; compiles the models. 0 where its strength is 0. */
+int ta_face_measure(const ta_stage *st, double *seconds, ta_error *err);
 
 #endif

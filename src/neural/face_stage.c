@@ -246,3 +246,45 @@ int ta_face_stage_new(void *models, const ta_settings *s, const ta_video_format 
     ta_face_file_free(&p.restorer_file);
     return r < 0 ? ta_wrap(err, "face-restore %s", ta_get_text(s, TA_SET_face_restore)) : ta_no_memory(err);
 }
+
+bool ta_face_is(const ta_stage *st)
+{
+    return st->cls == &face_class;
+}
+
+/* One picture and one face; the first run of a request warms it up, the second one counts. */
+static int time_models(face *p, const ta_video_format *v, double *seconds, ta_error *err)
+{
+    ta_face_list list;
+    ta_face_picture black = { ta_array((size_t)v->width * (size_t)v->height, 3 * sizeof(float)), v->width, v->height };
+    int r = black.rgb ? 0 : ta_no_memory(err);
+    for (int i = 0; i < 2 && r >= 0; i++) {
+        int64_t begun = ta_now_us();
+        r = ta_face_detector_run(p->detector, &black, v->sar, &list, err);
+        if (r >= 0)
+            r = ta_face_restorer_run(p->restorer, p->crop, err);
+        *seconds = (double)(ta_now_us() - begun) / 1e6;
+    }
+    ta_free(black.rgb);
+    return r;
+}
+
+int ta_face_measure(const ta_stage *st, double *seconds, ta_error *err)
+{
+    const face *planned = st->priv;
+    face p = { .models = planned->models,
+               .detector_file = planned->detector_file,
+               .restorer_file = planned->restorer_file,
+               .run = planned->run,
+               .fidelity = planned->fidelity };
+    *seconds = 0;
+    if (planned->strength <= 0)
+        return 0;
+    int r = open_models(&p, err);
+    if (r >= 0)
+        r = time_models(&p, &st->in.video, seconds, err);
+    ta_face_detector_free(&p.detector);
+    ta_face_restorer_free(&p.restorer);
+    ta_free(p.crop);
+    return r;
+}

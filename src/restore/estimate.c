@@ -14,12 +14,17 @@ typedef struct trial {
     int frames_out;
 } trial;
 
-static const ta_stage *model_stage(const ta_job *job)
+static const ta_stage *stage_that(const ta_job *job, bool (*is)(const ta_stage *))
 {
     for (int i = 0; i < job->chain.count; i++)
-        if (ta_upscale_is(job->chain.stages[i]))
+        if (is(job->chain.stages[i]))
             return job->chain.stages[i];
     return NULL;
+}
+
+static bool has_model(const ta_job *job)
+{
+    return stage_that(job, ta_upscale_is) || stage_that(job, ta_face_is);
 }
 
 static int count_packets(trial *t, ta_error *err)
@@ -58,7 +63,7 @@ static int run_trial(ta_job *job, ta_input *in, ta_decoder *d, ta_chain *chain, 
 {
     AVPacket *pkt = av_packet_alloc();
     AVFrame *f = NULL;
-    int frames = 0, r = pkt ? 1 : ta_no_memory(err), most = model_stage(job) ? MODEL_FRAMES : TRIAL_FRAMES;
+    int frames = 0, r = pkt ? 1 : ta_no_memory(err), most = has_model(job) ? MODEL_FRAMES : TRIAL_FRAMES;
     ta_input_select(in, 1ull << job->video);
     while (r > 0 && frames < most && (r = ta_input_read(in, pkt, err)) > 0) {
         r = ta_decoder_send(d, pkt, err);
@@ -132,19 +137,53 @@ static double audio_bytes(const ta_job *job)
     return bytes;
 }
 
-/* A model takes so much longer than all else that its tiles tell how long a job takes: one of them is measured. What
- * doesn't change from one picture to the next is not computed again, so this is the most. */
-static int estimate_model(ta_job *job, const ta_stage *model, bool always, ta_error *err)
+static double frames_at(const ta_job *job, const ta_stage *st)
 {
-    double seconds = 0, cpu = 0, bytes = 0, rate = av_q2d(model->in.video.frame_rate);
+    double rate = av_q2d(st->in.video.frame_rate);
+    return TA_MAX((double)job->duration_us, 0) / 1e6 * (rate > 0 ? rate : 30);
+}
+
+/* Tiles are measured by one of them. What doesn't change from one picture to the next is not computed again, so this is
+ * the most. */
+static int estimate_upscale(ta_job *job, ta_error *err)
+{
+    double seconds = 0;
     char span[32];
-    int r = ta_upscale_measure(model, &seconds, err);
+    const ta_stage *st = stage_that(job, ta_upscale_is);
+    int r = st ? ta_upscale_measure(st, &seconds, err) : 0;
+    if (r < 0 || !st)
+        return r;
+    job->estimate_seconds += seconds * frames_at(job, st);
+    ta_log(TA_LOG_INFO, "upscale", "%.2g s a picture: %s for all that differ, if nothing else takes longer", seconds,
+           ta_print_span(seconds * frames_at(job, st), span));
+    return 0;
+}
+
+/* How many faces there are shows later: one a picture is taken. */
+static int estimate_faces(ta_job *job, ta_error *err)
+{
+    double seconds = 0;
+    char span[32];
+    const ta_stage *st = stage_that(job, ta_face_is);
+    int r = st ? ta_face_measure(st, &seconds, err) : 0;
+    if (r < 0 || !st)
+        return r;
+    job->estimate_seconds += seconds * frames_at(job, st);
+    ta_log(TA_LOG_INFO, "faces", "%.2g s a face: %s with one face in each picture, if nothing else takes longer",
+           seconds, ta_print_span(seconds * frames_at(job, st), span));
+    return 0;
+}
+
+/* A model takes so much longer than all else that it alone tells how long a job takes. */
+static int estimate_models(ta_job *job, bool always, ta_error *err)
+{
+    double cpu = 0, bytes = 0, frames = source_frames(job);
+    job->estimate_seconds = 0;
+    int r = estimate_upscale(job, err);
+    if (r >= 0)
+        r = estimate_faces(job, err);
     if (r < 0)
         return r;
-    double frames = TA_MAX((double)job->duration_us, 0) / 1e6 * (rate > 0 ? rate : 30);
-    job->estimate_seconds = seconds * frames;
-    ta_log(TA_LOG_INFO, "upscale", "%.2g s a picture: %s for all that differ, if nothing else takes longer", seconds,
-           ta_print_span(job->estimate_seconds, span));
     r = always ? measure(job, &cpu, &bytes, err) : 0;
     job->estimate_bytes += (int64_t)(bytes * frames);
     return r < 0 ? r : 0;
@@ -157,11 +196,10 @@ int ta_job_plan_estimate(ta_job *job, bool always, ta_error *err)
     double pixels = (double)job->link_out.video.width * job->link_out.video.height * rate *
                     (double)TA_MAX(job->duration_us, 0) / 1e6;
     job->estimate_bytes = (int64_t)audio_bytes(job);
-    const ta_stage *model = model_stage(job);
-    if (job->video < 0 || (!always && !model && pixels < surely_short))
+    if (job->video < 0 || (!always && !has_model(job) && pixels < surely_short))
         return 0;
-    if (model)
-        return estimate_model(job, model, always, err);
+    if (has_model(job))
+        return estimate_models(job, always, err);
     int r = measure(job, &cpu, &bytes, err);
     if (r < 0)
         return r;

@@ -231,6 +231,15 @@ class Faces(harness.Case):
         one, other = (planes(self.restore("--neural-engine", name))[0] for name in ("openvino", "onnxruntime"))
         self.assertLessEqual(np.abs(one - other).max(), 1)
 
+    def test_long_jobs_ask(self):
+        """Ten pictures whose times span months: with a face in each picture of them it would take over a day."""
+        source = make.path("faces-long.mkv")
+        make.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.4", "-vf", "setpts=N+gt(N\\,4)*N*25000000",
+                    "-fps_mode", "passthrough", "-c:v", "ffv1", "-g", 1, source)
+        run = self.restore(source=source, expect=64)
+        self.assertIn("s a face", run.stderr)
+        self.assertIn("--yes", run.stderr)
+
     def test_what_is_refused(self):
         def refused(*flags, expect):
             out = os.path.join(harness.fresh_folder("faces"), "n.mkv")
