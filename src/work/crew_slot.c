@@ -290,7 +290,10 @@ static void heed(ta_slot *s, const ta_message *m)
         greet(s, m);
         return;
     }
-    if (s->state != TA_SLOT_BUSY || !w.order || !m->id || strcmp(m->id, w.order->id)) {
+    bool fits = s->state == TA_SLOT_BUSY && w.order && m->id && !strcmp(m->id, w.order->id);
+    if (!fits && m->type == TA_MSG_ALIVE)
+        return; /* it may cross with the end of its order */
+    if (!fits) {
         kill_worker(s, "it said what it can't know");
         return;
     }
@@ -458,7 +461,7 @@ int64_t ta_slot_step(ta_slot *s, int64_t now)
         ta_crew_end_order(s, 0, w.order->target);
         w = look(s);
     }
-    if (w.order && w.cancelled && s->state != TA_SLOT_BUSY && s->state != TA_SLOT_LEAVING) {
+    if (w.order && w.cancelled && !w.order->given) {
         ta_crew_end_order(s, TA_ERR_CANCELLED, "cancelled"); /* nobody has it */
         w = look(s);
     }

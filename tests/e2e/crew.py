@@ -11,6 +11,8 @@ import harness as h
 import make
 
 DRIVER = os.environ.get("CREW_DRIVER") or os.path.join(h.ROOT, "build", "tests", "e2e", "crew_driver")
+# ThreadSanitizer has a thread of its own from the start, and such a process can't be confined.
+SANDBOX = os.environ.get("CREW_SANDBOX", "on")
 FAKE = os.path.join(h.HERE, "fake_worker.py")
 # Slow enough to be caught in the middle, in several segments.
 SLOW = ("--resolution", "source", "--segment", "1", "--denoise", "nlmeans", "--encoder-preset", "veryfast",
@@ -49,10 +51,10 @@ def settings(*flags):
 class Crew:
     """The driver, and the events that came from it."""
 
-    def __init__(self, *config, env=None, wrap=()):
-        self.process = subprocess.Popen([*wrap, DRIVER, "program", h.PROGRAM, *map(str, config)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        env={**h.environment(), **(env or {})})
+    def __init__(self, *config):
+        self.process = subprocess.Popen([DRIVER, "program", h.PROGRAM, "sandbox", SANDBOX, *map(str, config)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, env=h.environment())
         self.events, self.news, self.log = [], threading.Condition(), []
         self.readers = [threading.Thread(target=self._read), threading.Thread(target=self._read_log)]
         for reader in self.readers:
@@ -123,6 +125,9 @@ class Crew:
                 reader.join(10)
             self.process.stdout.close()
             self.process.stderr.close()
+        said = "".join(self.log)
+        if self.process.returncode not in (0, -9) or "Sanitizer" in said:
+            raise AssertionError(f"the crew ended with {self.process.returncode}\n{said[-4000:]}")
 
     def __enter__(self):
         return self
