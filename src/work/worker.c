@@ -39,6 +39,8 @@ typedef struct worker {
     char id[TA_WORK_ID_MAX + 1]; /* of the order that runs, or "" */
     ta_cancel *token;            /* of it */
     int64_t end_at;              /* when the process must be gone, 0 */
+    pthread_t listener;          /* once `listens`, the main thread's */
+    bool listens;
     bool ending;                 /* the listener has taken over the end of the order */
 } worker;
 
@@ -209,6 +211,26 @@ static void say_alive(worker *w)
         say(w, json_pack("{s:s, s:s, s:I}", "type", "alive", "id", id, "work", work_done(w)), false, NULL);
 }
 
+/* Takes one message. False when the crew is gone. */
+static bool hear(worker *w)
+{
+    ta_message m;
+    if (ta_channel_receive(&w->channel, &m, NULL) <= 0)
+        return false;
+    ta_channel_drop_fds(&w->channel);
+    heed(w, &m);
+    return true;
+}
+
+/* Told to leave, and nothing runs. */
+static bool may_leave(worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool may = w->quit && !w->id[0];
+    pthread_mutex_unlock(&w->lock);
+    return may;
+}
+
 static void *listen_to_crew(void *arg)
 {
     worker *w = arg;
@@ -216,12 +238,10 @@ static void *listen_to_crew(void *arg)
     pthread_setname_np(pthread_self(), "listener");
     for (bool there = true; there;) {
         struct pollfd p = { .fd = w->channel.fd, .events = POLLIN };
-        ta_message m;
-        if (poll(&p, 1, next_wait_ms(w, beat_at)) > 0) {
-            there = ta_channel_receive(&w->channel, &m, NULL) > 0;
-            if (there)
-                heed(w, &m);
-        }
+        if (poll(&p, 1, next_wait_ms(w, beat_at)) > 0)
+            there = hear(w);
+        if (there && may_leave(w))
+            return NULL;
         end_when_late(w);
         if (ta_now_us() >= beat_at) {
             say_alive(w);
@@ -237,12 +257,9 @@ static void *listen_to_crew(void *arg)
 
 static int start_listener(worker *w, ta_error *err)
 {
-    pthread_t thread;
-    int why = pthread_create(&thread, NULL, listen_to_crew, w);
-    if (why)
-        return ta_fail_errno(err, why, false, "start a thread for", "the channel");
-    pthread_detach(thread);
-    return 0;
+    int why = pthread_create(&w->listener, NULL, listen_to_crew, w);
+    w->listens = !why;
+    return why ? ta_fail_errno(err, why, false, "start a thread for", "the channel") : 0;
 }
 
 /* ---- An order ---------------------------------------------------------------------------------------------------- */
@@ -435,6 +452,7 @@ static bool wait_for_order(worker *w, ta_message *order)
     bool has = w->has_next && !w->quit;
     if (has) {
         *order = w->next;
+        w->next = (ta_message){ 0 };
         w->has_next = false;
     }
     pthread_mutex_unlock(&w->lock);
@@ -485,7 +503,10 @@ int ta_worker_main(int argc, char **argv, ta_error *err)
     r = ta_channel_open(&w.channel, TA_CHANNEL_FD, err);
     if (r >= 0)
         r = serve(&w, err);
-    /* the listener goes on to the last moment, so nothing that it uses may be taken away */
-    fflush(NULL);
-    _exit(ta_exit_code(r));
+    if (w.listens)
+        pthread_join(w.listener, NULL); /* it has left as well, or the whole process with it */
+    ta_message_free(&w.next);
+    ta_cancel_free(&w.token);
+    ta_channel_close(&w.channel);
+    return r;
 }

@@ -332,5 +332,6 @@ int main(int argc, char **argv)
     try_all((char[]){ "main" });
     if (!strcmp(argv[1], "confined") && pthread_create(&thread, NULL, try_all, (char[]){ "thread" }) == 0)
         pthread_join(thread, NULL);
-    return 0;
+    fflush(stdout);
+    _exit(0); /* a leak checker would want to trace this process */
 }

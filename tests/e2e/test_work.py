@@ -33,7 +33,6 @@ class Work(h.Case):
             with Crew("sandbox", sandbox, "workers", 2) as crew:
                 crew.give("one", clip(2), os.path.join(place, "one.mkv"), settings(*QUICK))
                 crew.give("two", clip(2), os.path.join(place, "two.mkv"), settings(*QUICK))
-                self.assertEqual(crew.tell("give", "three", clip(2), place, settings(*QUICK))["code"], -75)
                 ends = [crew.end(name) for name in ("one", "two")]
                 for end in ends:
                     self.assertEqual(end["code"], 0, (end, crew.log))
@@ -106,15 +105,18 @@ class Work(h.Case):
         """Ended within a second, in segments and in one piece; nothing is left that nobody can go on with."""
         for flags in (SLOW, (*SLOW, "--segment", "0")):
             place = h.fresh_folder()
+            file = settings(*QUICK)
             with Crew("workers", 1) as crew:
                 crew.give("c", clip(8), os.path.join(place, "out.mkv"), settings(*flags))
                 crew.working("c", 0.1)
+                answer = crew.give("next", clip(2), os.path.join(place, "next.mkv"), file, expect=-75)
+                self.assertIn("no worker is free", answer["error"])
                 told = crew.tell("cancel", "c")
                 end = crew.end("c")
                 self.assertEqual(end["code"], -130, end)
                 self.assertLess(end["at"] - told["at"], 1.0 * h.PATIENCE)
                 self.assertEqual(crew.tell("cancel", "c")["code"], -66)
-                crew.give("next", clip(2), os.path.join(place, "next.mkv"), settings(*QUICK))
+                crew.give("next", clip(2), os.path.join(place, "next.mkv"), file)
                 self.assertEqual(crew.end("next")["code"], 0, crew.log)
             left = {"next.mkv", "next.mkv.json"} | ({".out.mkv.terminalai"} if flags is SLOW else set())
             self.assertEqual(set(os.listdir(place)), left)
