@@ -41,6 +41,8 @@ int ta_cli_parse(int argc, char **argv, ta_settings *s, const char *const *own, 
  * up the log as they say and logs their warnings. Free *s with ta_settings_free. */
 int ta_cli_settings(int argc, char **argv, const char *const *own, const char **own_value, int *words, ta_settings **s,
                     ta_error *err);
+/* The log as the settings say; the functions around this one do it, too. */
+void ta_cli_set_up_log(const ta_settings *s);
 /* The last steps of that for a verb that restores, once it has read its command line: preset, checks, log, warnings,
  * and `preview` as a start and an end. `input` is where its hardest moment is looked for; with NULL that is refused. */
 int ta_cli_prepare(ta_settings *s, const char *input, ta_error *err);

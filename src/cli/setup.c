@@ -13,7 +13,7 @@ static void log_warnings(char *warnings)
     ta_settings_free_text(warnings);
 }
 
-static void set_up_log(const ta_settings *s)
+void ta_cli_set_up_log(const ta_settings *s)
 {
     ta_log_level level = TA_LOG_INFO;
     ta_log_parse_level(ta_get_text(s, TA_SET_log_level), &level);
@@ -62,7 +62,7 @@ static int set_preview(ta_settings *s, const char *input, ta_error *err)
 static int resolve(ta_settings *s, ta_error *err)
 {
     char *warnings = NULL;
-    set_up_log(s);
+    ta_cli_set_up_log(s);
     int r = ta_settings_resolve(s, &warnings, err);
     log_warnings(warnings);
     return r;
@@ -71,7 +71,7 @@ static int resolve(ta_settings *s, ta_error *err)
 int ta_cli_prepare(ta_settings *s, const char *input, ta_error *err)
 {
     int r = resolve(s, err);
-    set_up_log(s); /* a preset may have a say in it */
+    ta_cli_set_up_log(s); /* a preset may have a say in it */
     return r < 0 || !ta_get_text(s, TA_SET_preview)[0] ? r : set_preview(s, input, err);
 }
 

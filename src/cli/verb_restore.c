@@ -161,6 +161,7 @@ static int restore_one(ta_settings *s, const char *input, const char **own, ta_e
     int r = check_settings(s, err);
     if (r < 0)
         return r;
+    ta_cli_set_up_log(s);
     r = ta_cli_download(s, input, own[OWN_OUTPUT], &fetched, err);
     if (r >= 0)
         r = restore_file(s, fetched, own, err);

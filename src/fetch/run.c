@@ -138,6 +138,22 @@ static const char *last_words(char *said)
     return line && *line ? line : "it gave no reason";
 }
 
+/* yt-dlp repeats the address, with what may be secret in it. */
+static int fail_words(run *r, ta_status code, const char *why)
+{
+    ta_buf b = { 0 };
+    size_t n = strlen(r->f->url);
+    for (const char *at; (at = strstr(why, r->f->url)); why = at + n) {
+        ta_buf_addn(&b, why, (size_t)(at - why));
+        ta_buf_add(&b, "it");
+    }
+    ta_buf_add(&b, why);
+    char *text = ta_buf_take(&b);
+    int status = text ? ta_fail(r->err, code, "%s", text) : ta_no_memory(r->err);
+    ta_free(text);
+    return status;
+}
+
 static ta_status judge_words(const char *why)
 {
     static const struct {
@@ -170,7 +186,7 @@ static int fail_child(run *r, ta_child *c)
     if (c->code == 128 + SIGXFSZ)
         return ta_fail(r->err, TA_ERR_DATA, "a file of it would be larger than download-limit allows");
     const char *why = last_words(c->said);
-    ta_fail(r->err, code ? (ta_status)code : judge_words(why), "%s", why);
+    fail_words(r, code ? (ta_status)code : judge_words(why), why);
     return r->err->code == TA_ERR_AGAIN ? ta_hint(r->err, "try again later; what has come stays") : r->err->code;
 }
 

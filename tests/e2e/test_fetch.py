@@ -203,7 +203,7 @@ class StandIn(Fetch):
                            ({"filesize": 10 << 40}, "at most")):
             self.one(info=info)
             self.assertIn(want, self.get(expect=65).stderr)
-        for look, code, want in (("sys.exit('ERROR: Unsupported URL: x')", 65, "Unsupported URL"),
+        for look, code, want in (("sys.exit('ERROR: Unsupported URL: ' + words[-1])", 65, "Unsupported URL: it"),
                                  ("print('{'); sys.exit(0)", 65, "can't be read"),
                                  ("sys.exit('ERROR: HTTP Error 503')", 75, "503"),
                                  ("sys.exit('ERROR: [x] 1: HTTP Error 403; please report this issue on')", 77, "403\n"),
@@ -303,6 +303,7 @@ class YtDlp(Fetch):
     def setUp(self):
         super().setUp()
         self.assertTrue(os.path.exists(WHEEL), "scripts/setup downloads gets yt-dlp")
+        self.allow += ("--downloader", WHEEL)
 
     def test_a_file(self):
         self.server.files["tape one.mp4"] = self.server.files["tape%20one.mp4"] = read(clips()[0])
@@ -310,6 +311,17 @@ class YtDlp(Fetch):
         self.assert_clip()
         self.assertEqual(["out.mkv", "tape one [tape one].mp4"], self.names())
         self.assertEqual(read(clips()[0]), read(os.path.join(self.folder, "tape one [tape one].mp4")))
+
+    def test_where_it_is(self):
+        """In the user's data folder, where `models install` puts it."""
+        self.server.files["tape.mp4"] = read(clips()[0])
+        self.allow = self.allow[:2]
+        data = harness.fresh_folder("data")
+        store = os.path.join(data, "terminalai", "engines", "yt-dlp")
+        os.makedirs(store)
+        os.symlink(WHEEL, os.path.join(store, "yt-dlp.whl"))
+        self.assertIn(f"by {store}/yt-dlp.whl", self.restore(self.server.url("/tape.mp4"),
+                                                             env={"XDG_DATA_HOME": data}).stderr)
 
     def test_redirects(self):
         self.server.files["tape.mp4"] = read(clips()[0])

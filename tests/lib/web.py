@@ -28,6 +28,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def end_headers(self):
+        self.send_header("Connection", "close")  # else clients try the closed one for their next request
+        super().end_headers()
+
     def do_CONNECT(self):
         self.send_error(405)
 

@@ -4,6 +4,7 @@
 #include "notify/internal.h"
 
 #include "base_test.h"
+#include <sys/prctl.h>
 
 typedef struct service {
     DBusConnection *bus;
@@ -24,6 +25,7 @@ static int start_bus(void **state)
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     daemon_pid = fork();
     if (!daemon_pid) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
         dup2(ends[1], 1);
         execvp(words[0], words);
         _exit(127);

@@ -243,7 +243,9 @@ static void statuses(void **state)
     kit *k = *state;
     ta_error err;
     for (size_t i = 0; i < TA_COUNT(cases); i++) {
-        assert_int_equal(get_with(k, cases[i].path, (ta_download){ .tries = 2 }, &err), cases[i].code);
+        int code = get_with(k, cases[i].path, (ta_download){ .tries = 2 }, &err);
+        if (code != cases[i].code)
+            fail_msg("%s: %d, %s", cases[i].path, code, err.text[err.depth - 1]);
         assert_int_equal(entries(k->folder), 0);
     }
     assert_int_equal(

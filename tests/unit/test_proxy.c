@@ -293,10 +293,10 @@ static void closed_while_a_server_hangs(void **state)
 {
     kit *k = *state;
     open_proxy(k, k->allow, 1 << 20);
-    pthread_t thread = start(close_soon, k);
-    int64_t begun = ta_now_us();
     char proxy[160];
     snprintf(proxy, sizeof proxy, "%s", ta_proxy_url(k->proxy));
+    pthread_t thread = start(close_soon, k);
+    int64_t begun = ta_now_us();
     assert_int_equal(ask(k, web_url(&k->web, "/hang"), proxy, ""), 0);
     assert_true(ta_now_us() - begun < 3000000);
     pthread_join(thread, NULL);
