@@ -17,7 +17,7 @@ SANITIZE_OPTIONS = ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_ch
 SANITIZED_TESTS = --no-suite tree
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: all demo test install deb bench bench-check faults compare-ncnn test-asan test-tsan test-clang tidy format docs clean help
+.PHONY: all soak demo test install deb bench bench-check faults compare-ncnn test-asan test-tsan test-clang tidy format docs clean help
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD) terminalai
@@ -84,6 +84,11 @@ compare-ncnn:
 	@test -x out/compare-ncnn/bin/python || $(PYTHON) -m venv out/compare-ncnn
 	@out/compare-ncnn/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/neural/requirements.txt
 	@out/compare-ncnn/bin/python tests/neural/compare_ncnn.py $(BUILD)/tests/neural/ncnn_to_onnx
+
+#: make soak         the queue for an hour: jobs come, end and go, and memory doesn't grow
+soak: all
+	@$(NINJA) -C $(BUILD) tests/bench/queue_bench
+	@$(PYTHON) tests/bench/soak.py $(BUILD)/tests/bench/queue_bench $(or $(SECONDS),3600)
 
 #: make test-asan    the tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan
 test-asan:

@@ -63,7 +63,7 @@ typedef struct ta_op {
     bool done;
 } ta_op;
 
-enum { TA_LISTENERS = 4 };
+enum { TA_LISTENERS = 8 };
 
 struct ta_jobs {
     ta_board board;

@@ -51,13 +51,28 @@ static int hint_for(const ta_store *s, int status, ta_error *err)
         return ta_hint(err, "free some space on the disk of '%s' and try again: nothing was changed", s->path);
     if (status == TA_ERR_NOPERM)
         return ta_hint(err, "the queue folder must be writable; another one is named by --queue-dir or TERMINALAI_QUEUE");
+    if (status == TA_ERR_IO)
+        return ta_hint(err, "look at the disk of '%s'; what was confirmed before is kept", s->path);
     return status;
+}
+
+/* A full disk at a sync or in the shared memory is an I/O error to SQLite: the system's own number tells, where it was kept,
+ * or the disk. */
+static bool is_full(ta_store *s)
+{
+    int code = sqlite3_errcode(s->db) & 0xff, why = sqlite3_system_errno(s->db);
+    if (code != SQLITE_IOERR && code != SQLITE_CANTOPEN)
+        return false;
+    int64_t room = ta_free_space(s->path);
+    return why == ENOSPC || why == EDQUOT || (room >= 0 && room < 64 << 10);
 }
 
 int ta_store_fail(ta_store *s, const char *what, ta_error *err)
 {
-    int status = s->db ? status_of(sqlite3_extended_errcode(s->db)) : TA_ERR_AGAIN;
-    ta_fail(err, (ta_status)status, "%s '%s': %s", what, s->path, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+    bool full = s->db && is_full(s);
+    int status = full ? TA_ERR_AGAIN : s->db ? status_of(sqlite3_extended_errcode(s->db)) : TA_ERR_AGAIN;
+    ta_fail(err, (ta_status)status, "%s '%s': %s", what, s->path,
+            full ? "the disk is full" : s->db ? sqlite3_errmsg(s->db) : "out of memory");
     hint_for(s, status, err);
     return status;
 }

@@ -192,6 +192,8 @@ static int look(ta_change *c, void *arg, ta_error *err)
     sqlite3_bind_int(st, 2, TA_Q_COMPLETED);
     while (r >= 0 && (step = sqlite3_step(st)) != SQLITE_DONE) {
         int64_t due = step == SQLITE_ROW ? sqlite3_column_int64(st, 6) : 0;
+        if (due > c->now_us + TA_MAX(l->f->retry_us, 1000000) + 1000000)
+            due = 0; /* further away than it was ever put: the clock was set back */
         if (step != SQLITE_ROW)
             r = ta_store_fail(c->store, "can't read the queue", err);
         else if (due > c->now_us)

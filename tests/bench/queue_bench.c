@@ -7,10 +7,12 @@
  *   queue_bench make DIR COUNT         so many jobs
  *   queue_bench large DIR              opens them; pages; memory
  *   queue_bench hooks DIR CONFIG PORT  from the end of a job to the first byte at a webhook
- *   queue_bench ends DIR COUNT [CONFIG]   so many ends of jobs, with notifications when CONFIG is given */
+ *   queue_bench ends DIR COUNT [CONFIG]   so many ends of jobs, with notifications when CONFIG is given
+ *   queue_bench soak DIR SECONDS       jobs come, work, end and go: does memory grow? */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -394,6 +396,65 @@ static void ends(const char *dir, int64_t count, const char *config)
     ta_jobs_close(&q);
 }
 
+/* ---- Soak ----------------------------------------------------------------------------------------------------------- */
+
+static double resident(void)
+{
+    long long pages = 0;
+    malloc_trim(0);
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f || fscanf(f, "%*s %lld", &pages) != 1)
+        exit(1);
+    fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* A hundred jobs from their beginning to their removal. */
+static void soak_round(ta_jobs *q, ta_subscriber *s, ta_view_reader *view, int64_t *next)
+{
+    ta_event e;
+    int64_t first = *next;
+    json_t *request = json_pack("{s:s, s:s}", "do", "clear", "what", "ended"), *reply = NULL;
+    add(q, first, 100);
+    for (; *next < first + 100; ++*next) {
+        MUST(ta_jobs_set_state(q, *next, 1, TA_Q_ENCODING, err));
+        for (int i = 0; i < 50; i++) {
+            ta_jobs_progress(q, *next, 1, &(ta_qprogress){ i / 50.0, 25, 50 - i });
+            const ta_view *v = ta_view_enter(view);
+            if (!ta_view_job(v, *next))
+                exit(2);
+            ta_view_leave(view);
+        }
+        MUST(ta_jobs_end(q, *next, 1, *next % 7 ? 0 : TA_ERR_IO, "broken", err));
+        while (ta_subscriber_next(s, &e))
+            ;
+    }
+    MUST(ta_jobs_request(q, request, &reply, err));
+    json_decref(reply);
+    json_decref(request);
+}
+
+static void soak(const char *dir, double seconds)
+{
+    ta_jobs *q = open_with(dir, 0);
+    ta_subscriber *s = ta_subscribe(q);
+    ta_view_reader *view = ta_view_reader_open(q);
+    int64_t next = 1, rounds = 0;
+    double from = seconds_now(), begun = 0;
+    for (; seconds_now() - from < seconds || rounds < 4; rounds++) {
+        soak_round(q, s, view, &next);
+        if (!begun && (seconds_now() - from > seconds / 5) && rounds >= 2)
+            begun = resident(); /* behind a fifth of it everything has its size */
+    }
+    double now = resident();
+    printf("{\"jobs\": %lld, \"seconds\": %.1f, \"rss\": %.0f, \"growth\": %.0f}\n", (long long)next - 1, seconds_now() - from,
+           now, now - (begun > 0 ? begun : now));
+    ta_view_reader_close(&view);
+    ta_unsubscribe(&s);
+    ta_jobs_close(&q);
+    exit(begun > 0 && now - begun < 1e6 ? 0 : 3);
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 2 ? argv[1] : "", *dir = argc > 2 ? argv[2] : "";
@@ -415,6 +476,8 @@ int main(int argc, char **argv)
         hooks(dir, argv[3], atoi(argv[4]));
     else if (strcmp(mode, "ends") == 0)
         ends(dir, (int64_t)number, argc > 4 ? argv[4] : NULL);
+    else if (strcmp(mode, "soak") == 0)
+        soak(dir, number);
     else
         return 64;
     return 0;

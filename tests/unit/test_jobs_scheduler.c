@@ -316,12 +316,46 @@ static void test_many(void **state)
     tear_down(&t);
 }
 
+/* The disk is full when a job ends: its end is recorded once there is room. */
+static int end_on_full_disk(void *arg)
+{
+    void **state = arg;
+    stage t;
+    if (!mount_private(*state, "size=2m"))
+        return CANT_MOUNT;
+    set_up(&t, state, 1);
+    add(t.q, 1, "");
+    begin(&t);
+    WAIT_FOR(given(&t.crew) == 1);
+    FILE *filler = fopen(in(state, "filler"), "w");
+    char block[4096] = { 1 };
+    setvbuf(filler, NULL, _IONBF, 0);
+    while (fwrite(block, sizeof block, 1, filler) == 1)
+        ;
+    fclose(filler);
+    end(&t, "1.1", 0, "/out/1");
+    ta_sleep_us(300000);
+    if (state_of(t.q, 1) != TA_Q_ANALYSING || unlink(in(state, "filler")) != 0)
+        return 1;
+    WAIT_FOR(state_of(t.q, 1) == TA_Q_COMPLETED);
+    tear_down(&t);
+    return 0;
+}
+
+static void test_full_disk(void **state)
+{
+    int status = in_child(end_on_full_disk, state);
+    if (status == CANT_MOUNT)
+        skip();
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_order),        SCRATCH_TEST(test_progress_and_stages), SCRATCH_TEST(test_cancel_and_pause),
         SCRATCH_TEST(test_paused_queue), SCRATCH_TEST(test_not_now),             SCRATCH_TEST(test_gpu_budget),
-        SCRATCH_TEST(test_many),
+        SCRATCH_TEST(test_many),         SCRATCH_TEST(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -515,12 +515,15 @@ static void test_full_disk(void **state)
 
 /* ---- Memory --------------------------------------------------------------------------------------------------------- */
 
+#define ADD_THREE                                                                                                      \
+    "{\"do\":\"add\",\"settings\":[{}],\"jobs\":[{\"input\":\"/a\",\"output\":\"/b\"},{\"input\":\"/c\",\"output\":\"/d\"}," \
+    "{\"input\":\"/e\",\"output\":\"/f\",\"needs\":[1]}]}"
+
 /* Everything once, with the n-th allocation failing. True when all of it went well; then *count is how many there were. */
 static bool try_all(void **state, uint64_t n, uint64_t *count)
 {
     static const char *const requests[] = {
-        "{\"do\":\"add\",\"settings\":[{}],\"jobs\":[{\"input\":\"/a\",\"output\":\"/b\"},{\"input\":\"/c\",\"output\":\"/d\"},"
-        "{\"input\":\"/e\",\"output\":\"/f\",\"needs\":[1]}]}",
+        ADD_THREE,
         "{\"do\":\"move\",\"ids\":[2],\"to\":\"top\"}", "{\"do\":\"pause\",\"ids\":[2]}", "{\"do\":\"cancel\",\"ids\":[2]}",
         "{\"do\":\"retry\",\"ids\":[2]}", "{\"do\":\"list\"}", "{\"do\":\"show\",\"id\":1}", "{\"do\":\"cancel\",\"ids\":[3]}",
         "{\"do\":\"remove\",\"ids\":[3]}", "{\"do\":\"clear\",\"what\":\"ended\"}", "{\"do\":\"stats\"}",
