@@ -26,6 +26,11 @@ typedef struct ta_proxy_request {
  * is base64 of user:password). 500: out of memory. */
 int ta_proxy_parse(ta_proxy_request *r, const char *head, const char *authorization);
 
+/* The folder of a download under way is ".HASH.download", of so many digits of its URL's SHA-256. */
+enum { TA_HASH_DIGITS = 16 };
+/* stale.c: removes those in `folder` that nobody has used for a week. */
+void ta_fetch_clean_stale(const char *folder);
+
 /* child.c: runs a program to its end. */
 typedef struct ta_child {
     char **words;             /* ends with NULL; words[0] is looked for in PATH */

@@ -16,7 +16,7 @@
 #include "media/media.h"
 #include "net/net.h"
 
-enum { MAX_FORMATS = 2, MAX_INFO = 64 << 20, MAX_RECORD = 65536, MAX_WORDS = 48, NAME_BYTES = 160, HASH_DIGITS = 16 };
+enum { MAX_FORMATS = 2, MAX_INFO = 64 << 20, MAX_RECORD = 65536, MAX_WORDS = 48, NAME_BYTES = 160 };
 
 typedef struct run {
     const ta_fetch *f;
@@ -159,12 +159,19 @@ static ta_status judge_words(const char *why)
     static const struct {
         const char *words;
         ta_status code;
-    } known[] = { { "HTTP Error 404", TA_ERR_NOINPUT }, { "HTTP Error 410", TA_ERR_NOINPUT },
-                  { "HTTP Error 401", TA_ERR_NOPERM },  { "HTTP Error 403", TA_ERR_NOPERM },
-                  { "HTTP Error 5", TA_ERR_AGAIN },     { "HTTP Error 429", TA_ERR_AGAIN },
-                  { "No space left", TA_ERR_AGAIN },    { "timed out", TA_ERR_AGAIN },
-                  { "Unsupported URL", TA_ERR_DATA },   { "Connection", TA_ERR_AGAIN },
-                  { "IncompleteRead", TA_ERR_AGAIN },   { "bytes read", TA_ERR_AGAIN },
+    } known[] = { { "CERTIFICATE_VERIFY_FAILED", TA_ERR_NOPERM },
+                  { "HTTP Error 404", TA_ERR_NOINPUT },
+                  { "HTTP Error 410", TA_ERR_NOINPUT },
+                  { "HTTP Error 401", TA_ERR_NOPERM },
+                  { "HTTP Error 403", TA_ERR_NOPERM },
+                  { "HTTP Error 5", TA_ERR_AGAIN },
+                  { "HTTP Error 429", TA_ERR_AGAIN },
+                  { "No space left", TA_ERR_AGAIN },
+                  { "timed out", TA_ERR_AGAIN },
+                  { "Unsupported URL", TA_ERR_DATA },
+                  { "Connection", TA_ERR_AGAIN },
+                  { "IncompleteRead", TA_ERR_AGAIN },
+                  { "bytes read", TA_ERR_AGAIN },
                   { "more expected", TA_ERR_AGAIN } };
     for (size_t i = 0; i < TA_COUNT(known); i++)
         if (strcasestr(why, known[i].words))
@@ -287,7 +294,7 @@ static int name_part(run *r, const char *format, const char *extension, char *na
         return ta_no_memory(r->err);
     ta_sha256_add(h, format, strlen(format));
     ta_sha256_end(&h, hex);
-    snprintf(name, room, "part-%.*s.%s", HASH_DIGITS, hex, extension);
+    snprintf(name, room, "part-%.*s.%s", TA_HASH_DIGITS, hex, extension);
     return 0;
 }
 
@@ -424,8 +431,8 @@ static int name_places(run *r)
     ta_sha256_add(h, r->f->url, strlen(r->f->url));
     ta_sha256_end(&h, hex);
     char *folder = realpath(r->f->folder, NULL);
-    r->work = folder ? ta_format("%s/.%.*s.download", folder, HASH_DIGITS, hex) : NULL;
-    r->record = folder ? ta_format("%s/.%.*s.download.json", folder, HASH_DIGITS, hex) : NULL;
+    r->work = folder ? ta_format("%s/.%.*s.download", folder, TA_HASH_DIGITS, hex) : NULL;
+    r->record = folder ? ta_format("%s/.%.*s.download.json", folder, TA_HASH_DIGITS, hex) : NULL;
     free(folder);
     return r->work && r->record ? 0 : ta_no_memory(r->err);
 }
@@ -497,6 +504,8 @@ int ta_fetch_run(const ta_fetch *f, char **path, ta_error *err)
         code = ta_mkdirs(f->folder, r.err);
     if (code == 0)
         code = name_places(&r);
+    if (code == 0)
+        ta_fetch_clean_stale(f->folder);
     if (code == 0)
         code = take_lock(&r);
     if (code == 0 && finished_before(&r, path) == 0)

@@ -10,6 +10,7 @@ import unittest.mock
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
 from harness import m  # noqa: E402
+import tls  # noqa: E402
 import web  # noqa: E402
 
 WHEEL = os.path.join(harness.ROOT, "deps", "yt-dlp", "yt-dlp.whl")
@@ -276,6 +277,19 @@ class StandIn(Fetch):
             except FileNotFoundError:
                 pass
 
+    def test_what_nobody_went_on_with(self):
+        self.one()
+        old, new, other = (os.path.join(self.folder, name) for name in (
+            ".0123456789abcdef.download", ".0123456789abcde0.download", ".mine.download"))
+        for path in old, new, other:
+            os.mkdir(path)
+            with open(path + "/part", "w", encoding="ascii") as file:
+                file.write("x")
+        for path in old, other:
+            os.utime(path, (time.time() - 8 * 86400,) * 2)
+        self.get()
+        self.assertEqual([False, True, True], [os.path.exists(path) for path in (old, new, other)])
+
     def test_two_at_once(self):
         self.one(load="open(folder + '/busy', 'w').close()\ntime.sleep(60)")
         process = harness.start("restore", self.server.url("/page?token=s3cret"), "-o", self.output, *QUICK,
@@ -311,6 +325,20 @@ class YtDlp(Fetch):
         self.assert_clip()
         self.assertEqual(["out.mkv", "tape one [tape one].mp4"], self.names())
         self.assertEqual(read(clips()[0]), read(os.path.join(self.folder, "tape one [tape one].mp4")))
+
+    def test_https(self):
+        """Through a tunnel; the certificate is looked at."""
+        certificate = tls.secure(self.server, harness.fresh_folder("tls"))
+        self.server.files["tape.mp4"] = read(clips()[0])
+        self.assertIn("CERTIFICATE_VERIFY_FAILED", self.restore(self.server.url("/tape.mp4"), expect=77).stderr)
+        self.restore(self.server.url("/tape.mp4"), env={"SSL_CERT_FILE": certificate})
+        self.assert_clip()
+        with web.Server() as other:
+            self.server.files["two.mp4"] = other.files["two.mp4"] = read(clips()[0])
+            run = self.restore(self.server.url("/to/x.mp4?" + other.url("/two.mp4")), expect=77,
+                               env={"SSL_CERT_FILE": certificate})
+            self.assertIn(f"127.0.0.1:{other.port} is an address of this machine", run.stderr)
+            self.assertEqual([], other.seen)
 
     def test_where_it_is(self):
         """In the user's data folder, where `models install` puts it."""
