@@ -106,7 +106,8 @@ const ta_verb ta_verb_work = {
     .run = run,
     .more = "      --workers N         processes that work at once (default 1: a job uses all CPUs)\n"
             "      --gpu-jobs N        at once, of those that want the GPU (default 1)\n"
-            "      --memory SIZE       of all workers together, as far as jobs tell what they need\n"
+            "      --memory SIZE       of all workers together: a job counts with its memory-limit, else with 1 GB, or 3 GB\n"
+            "                          with neural models; a job that needs more runs alone\n"
             "      --watch FILE        watch folders (default watch.yaml beside your configuration)\n"
             "      --drain             ends when nothing is left to do; the exit code says whether jobs failed\n"
             "      --require-sandbox   an error where this kernel can't confine workers; --no-sandbox doesn't try\n"

@@ -222,7 +222,10 @@ int ta_change_end(ta_change *c, const ta_qjob *j, int code, const char *message,
     ta_qjob draft = *j;
     draft.state = to;
     draft.code = code;
-    draft.message = message ? message : "";
+    if (code == 0 && message && *message == '/')
+        draft.output = message; /* its name may have been found out only now */
+    else
+        draft.message = message && code ? message : "";
     draft.ended_us = c->now_us;
     draft.stopping = draft.held = false;
     int r = ta_change_put(c, j, &draft, err);

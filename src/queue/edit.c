@@ -21,6 +21,11 @@ typedef struct adding {
     json_t *added, *duplicates;
 } adding;
 
+bool ta_wants_gpu(const ta_settings *s)
+{
+    return ta_get_is(s, TA_SET_engine, "rtxvideo") || strstr(ta_get_text(s, TA_SET_encoder), "nvenc");
+}
+
 /* Checked before the writer sees them; stored whole, so that a job means the same when defaults have changed. */
 static int read_settings(const json_t *values, one_settings *out, ta_error *err)
 {
@@ -30,7 +35,7 @@ static int read_settings(const json_t *values, one_settings *out, ta_error *err)
     if (r >= 0 && ta_get_text(s, TA_SET_split)[0])
         r = ta_fail(err, TA_ERR_USAGE, "a job of the queue makes one output and does not go with split");
     if (r >= 0) {
-        out->gpu = ta_get_is(s, TA_SET_engine, "rtxvideo") || strstr(ta_get_text(s, TA_SET_encoder), "nvenc");
+        out->gpu = ta_wants_gpu(s);
         char *all = ta_settings_json(s, true);
         out->json = ta_strdup(all);
         ta_settings_free_text(all);

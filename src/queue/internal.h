@@ -46,6 +46,9 @@ enum { TA_POSITION_BITS = 32 }; /* two neighbours at first stand 2^32 apart */
 /* outbox.c: rows for those who are told of the end of this job; nothing is left to do: also of that. */
 int ta_outbox_add(ta_change *c, const ta_qjob *j, ta_error *err);
 
+/* edit.c: a job with these settings holds the GPU. */
+bool ta_wants_gpu(const ta_settings *s);
+
 int64_t ta_cold_waits_for(const ta_cold *c, const ta_qjob *j);
 
 /* ---- The queue (jobs.c) --------------------------------------------------------------------------------------------- */

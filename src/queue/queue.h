@@ -91,7 +91,7 @@ int ta_jobs_request(ta_jobs *q, const struct json_t *request, struct json_t **re
 /* A state of work, or pending when it is given back; durable. A paused job stays paused. TA_ERR_USAGE when the table doesn't
  * allow it, TA_ERR_NOINPUT when there is no such attempt. */
 int ta_jobs_set_state(ta_jobs *q, int64_t id, int attempt, ta_qstate state, ta_error *err);
-/* The end of an attempt: completed (code 0), cancelled (TA_ERR_CANCELLED) or failed; a notification in the same
+/* The end of an attempt: completed (code 0; `message` may be the path of the output), cancelled (TA_ERR_CANCELLED) or failed; a notification in the same
  * transaction. */
 int ta_jobs_end(ta_jobs *q, int64_t id, int attempt, int code, const char *message, ta_error *err);
 /* Progress of a job at work; kept in memory only, seen at once, waits for no disk. False when it isn't at work. */

@@ -16,6 +16,9 @@
 enum { ORDERS = TA_CREW_MAX_WORKERS + 16, DEFERRED = 64, RETRY_MS = 2000, RECORD_US = 1000000, FOLDER_MAX = 100000,
        DOWNLOADS = 2, LOOK_FAR = 4096, DOWNLOAD_RETRY_US = 60000000 };
 
+#define USUAL_MEMORY ((int64_t)1 << 30)
+#define NEURAL_MEMORY ((int64_t)3 << 30)
+
 /* A job that a worker has, or whose end is not recorded yet. */
 typedef struct order {
     int64_t id; /* 0: free */
@@ -190,7 +193,7 @@ static void record_end(ta_scheduler *s, order *o)
 {
     ta_error err = { 0 };
     char text[1000];
-    int r = ta_jobs_end(s->q, o->id, o->attempt, o->code, o->code ? o->message : "", &err);
+    int r = ta_jobs_end(s->q, o->id, o->attempt, o->code, o->message, &err);
     if (r == TA_ERR_AGAIN || r == TA_ERR_IO || r == TA_ERR_NOPERM) {
         ta_log(TA_LOG_ERROR, "queue", "the end of job %lld can't be recorded yet: %s", (long long)o->id,
                ta_error_string(&err, text, sizeof text));
@@ -471,6 +474,18 @@ static bool was_finished(const order *o)
     return done;
 }
 
+/* What it is thought to hold at its most: its own limit, else a usual figure. */
+static int64_t memory_of(const char *json)
+{
+    json_t *settings = json_loads(json, 0, NULL);
+    int64_t limit = (int64_t)json_integer_value(json_object_get(settings, "memory-limit"));
+    const char *engine = json_string_value(json_object_get(settings, "engine"));
+    const char *faces = json_string_value(json_object_get(settings, "face-restore"));
+    bool neural = ta_streq(engine, "realesrgan") || (faces && !ta_streq(faces, "off"));
+    json_decref(settings);
+    return limit > 0 ? limit : neural ? NEURAL_MEMORY : USUAL_MEMORY;
+}
+
 /* A place for the order: before it is given, as its end may come before ta_crew_give returns. It owns the texts then. */
 static order *note_order(ta_scheduler *s, chosen *c, ta_qstate stage)
 {
@@ -508,7 +523,7 @@ static void fail_order(ta_scheduler *s, order *o, int code, const ta_error *err)
 static void put_off(ta_scheduler *s, order *o, const ta_error *err)
 {
     char text[1000];
-    ta_log(TA_LOG_INFO, "queue", "job %lld has to wait: %s", (long long)o->id, ta_error_string(err, text, sizeof text));
+    ta_log(TA_LOG_VERBOSE, "queue", "job %lld has to wait: %s", (long long)o->id, ta_error_string(err, text, sizeof text));
     defer(s, o->id, 0);
     give_back(s, o);
 }
@@ -522,7 +537,8 @@ static void give_order(ta_scheduler *s, order *o)
         return;
     }
     name_order(o, name);
-    ta_work_order what = { .id = name, .input = o->input, .output = o->output, .settings_json = o->json };
+    ta_work_order what = { .id = name, .input = o->input, .output = o->output, .settings_json = o->json,
+                           .memory = memory_of(o->json) };
     pthread_mutex_lock(&s->lock);
     o->stage = TA_Q_ANALYSING;
     pthread_mutex_unlock(&s->lock);

@@ -369,7 +369,7 @@ int ta_store_update(ta_store *s, const ta_qjob *j, ta_error *err)
 {
     sqlite3_stmt *st;
     int r = ta_store_statement(s, "UPDATE jobs SET position=?1, priority=?2, state=?3, attempt=?4, code=?5, gpu=?6,"
-                                  " added_us=?7, started_us=?8, ended_us=?9, settings=?10, message=?11 WHERE id=?12", &st, err);
+                                  " added_us=?7, started_us=?8, ended_us=?9, settings=?10, message=?11, output=?12 WHERE id=?13", &st, err);
     if (r < 0)
         return r;
     const int64_t numbers[] = { j->position, j->priority, j->state, j->attempt, j->code, j->gpu,
@@ -377,7 +377,8 @@ int ta_store_update(ta_store *s, const ta_qjob *j, ta_error *err)
     for (int i = 0; i < (int)TA_COUNT(numbers); i++)
         sqlite3_bind_int64(st, i + 1, numbers[i]);
     bind_text(st, 11, j->message);
-    sqlite3_bind_int64(st, 12, j->id);
+    bind_text(st, 12, j->output);
+    sqlite3_bind_int64(st, 13, j->id);
     return ta_store_run(s, st, err);
 }
 

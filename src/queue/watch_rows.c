@@ -115,7 +115,7 @@ static int take(ta_change *c, void *arg, ta_error *err)
     t->clash = r >= 0 && other;
     if (r < 0 || t->clash)
         return r;
-    job.gpu = ta_get_is(t->f->settings, TA_SET_engine, "rtxvideo");
+    job.gpu = ta_wants_gpu(t->f->settings);
     job.position = ta_change_last_position(c, job.priority) + GAP;
     r = ta_store_settings(c->store, t->f->json, &job.settings, err);
     if (r >= 0)

@@ -376,6 +376,7 @@ class Work(Queue):
             self.json("add", server.url("/page"), "-o", os.path.join(self.out, "dead.mkv"), *self.QUICK, *flags[:2])
             run = h.call("work", "--drain", "--queue-dir", self.dir, expect=65)
         self.assertEqual({1: "completed", 2: "completed", 3: "failed"}, self.states(), run.text())
+        self.assertTrue(self.jobs()[0]["output"].endswith("/A film [x1]-restored.mkv"))  # found out by the download
         self.assertEqual(77, self.jobs("--state", "failed")[0]["code"])  # a private address that nobody allowed
         names = sorted(n for n in os.listdir(self.out) if n.endswith(".mkv"))
         self.assertEqual(["A film [x1]-restored.mkv", "named.mkv"], names)

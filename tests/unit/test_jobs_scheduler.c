@@ -36,7 +36,8 @@ static int give(void *user, const ta_work_order *o, ta_error *err)
     snprintf(c->id[c->n], sizeof c->id[0], "%s", o->id);
     snprintf(c->input[c->n], sizeof c->input[0], "%s", o->input);
     json_t *settings = json_loads(o->settings_json, 0, NULL);
-    c->whole[c->n++] = json_object_size(settings) > 50;
+    int64_t limit = json_integer_value(json_object_get(settings, "memory-limit"));
+    c->whole[c->n++] = json_object_size(settings) > 50 && (limit ? o->memory == limit : o->memory == 1 << 30);
     json_decref(settings);
     c->free -= !c->ends_at_once;
     bool ends = c->ends_at_once;
@@ -166,17 +167,19 @@ static void test_order(void **state)
     stage t;
     set_up(&t, state, 1);
     add(t.q, 1, "");
-    add(t.q, 2, ",\"priority\":5");
+    ask(t.q, "{\"do\":\"add\",\"settings\":[{\"memory-limit\":\"700M\"}],"
+             "\"jobs\":[{\"input\":\"/in/2\",\"output\":\"/out/2\",\"priority\":5}]}");
     add(t.q, 3, ",\"needs\":[1]");
     add(t.q, 4, "");
     begin(&t);
     WAIT_FOR(given(&t.crew) == 1);
     assert_string_equal(t.crew.id[0], "2.1");
-    assert_true(t.crew.whole[0]);
+    assert_true(t.crew.whole[0]); /* with the memory that its limit allows */
     assert_int_equal(state_of(t.q, 2), TA_Q_ANALYSING); /* before the worker has it */
     end(&t, "2.1", 0, "/out/2");
     WAIT_FOR(given(&t.crew) == 2);
     assert_string_equal(t.crew.input[1], "/in/1");
+    assert_true(t.crew.whole[1]);
     ask(t.q, "{\"do\":\"move\",\"ids\":[3],\"to\":\"top\"}"); /* it still waits for job 1 */
     ta_sleep_us(20000);
     assert_int_equal(given(&t.crew), 2);
