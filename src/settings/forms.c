@@ -362,6 +362,26 @@ static bool face_detector(const char *text, ta_form *form)
     return *text ? face_model(text, form) : refuse(form, "a model needs a name or a file");
 }
 
+/* "nas.local:8080, [fd00::1]:80" */
+static bool download_allow(const char *text, ta_form *form)
+{
+    static const char between[] = " ,";
+    char word[300], more;
+    for (text += strspn(text, between); *text; text += strspn(text, between)) {
+        size_t n = strcspn(text, between);
+        snprintf(word, sizeof word, "%.*s", (int)TA_MIN(n, sizeof word), text);
+        const char *colon = strrchr(word, ':'), *bracket = strrchr(word, ']');
+        int port = 0;
+        bool address = *word == '[' ? bracket && bracket + 1 == colon && bracket > word + 1
+                                    : colon && colon > word && strchr(word, ':') == colon;
+        if (n >= sizeof word || !address || colon[1] < '0' || colon[1] > '9' ||
+            sscanf(colon + 1, "%5d%c", &port, &more) != 1 || port < 1 || port > 65535)
+            return refuse(form, "'%.200s' is not HOST:PORT such as nas.local:8080", word);
+        text += n;
+    }
+    return true;
+}
+
 static bool jobs(const char *text, ta_form *form)
 {
     int64_t n;
@@ -444,6 +464,7 @@ ta_form_check ta_form_of(const char *name)
                   { "upscale-model", upscale_model },
                   { "face-model", face_model },
                   { "face-detector", face_detector },
+                  { "download-allow", download_allow },
                   { "jobs", jobs },
                   { "split", split } };
     for (size_t i = 0; i < TA_COUNT(forms); i++)

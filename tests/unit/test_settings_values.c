@@ -151,6 +151,20 @@ static void test_more_forms(void **state)
     all_refused(refused, TA_COUNT(refused));
 }
 
+static void test_download_allow(void **state)
+{
+    static const char *const taken[] = { "", "nas.local:8080", "10.0.0.1:80,[::1]:443 a:1" };
+    static const char *const refused[] = { "nas",    "nas:",   ":80",   "nas:0", "nas:65536",
+                                           "nas:8x", "::1:80", "[::1]", "[]:1",  "a:1 b" };
+    ta_settings *s = ta_settings_new();
+    for (size_t i = 0; i < TA_COUNT(taken); i++)
+        assert_int_equal(ta_settings_set(s, "download-allow", taken[i], TA_FROM_COMMAND_LINE, "", NULL), 0);
+    for (size_t i = 0; i < TA_COUNT(refused); i++)
+        assert_int_equal(ta_settings_set(s, "download-allow", refused[i], TA_FROM_COMMAND_LINE, "", NULL),
+                         TA_ERR_USAGE);
+    ta_settings_free(&s);
+}
+
 /* Every TEXT row has a check of its form, and every default is what its own row takes, in canonical spelling. */
 static void test_table(void **state)
 {
@@ -280,12 +294,19 @@ static void test_locale(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),        cmocka_unit_test(test_types_refuse),
-        cmocka_unit_test(test_unknown_name), cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_more_forms),   cmocka_unit_test(test_table),
-        cmocka_unit_test(test_conditions),   cmocka_unit_test(test_getters),
-        cmocka_unit_test(test_precedence),   cmocka_unit_test(test_weaker_is_checked),
-        cmocka_unit_test(test_where),        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_types_refuse),
+        cmocka_unit_test(test_unknown_name),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_more_forms),
+        cmocka_unit_test(test_download_allow),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_getters),
+        cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_weaker_is_checked),
+        cmocka_unit_test(test_where),
+        cmocka_unit_test(test_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
