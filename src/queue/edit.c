@@ -419,7 +419,7 @@ int ta_answer_clear(ta_jobs *q, const json_t *request, json_t **reply, ta_error 
     else if (ta_streq(what, "ended"))
         k.states = 1u << TA_Q_COMPLETED | 1u << TA_Q_FAILED | 1u << TA_Q_CANCELLED;
     else if (ta_streq(what, "all"))
-        k.states = ~0u, k.all = true;
+        k = (clearing){ .states = ~0u, .all = true };
     else
         return ta_fail(err, TA_ERR_USAGE, "clear takes completed, ended or all");
     int r = ta_jobs_do(q, clear, &k, true, err);

@@ -2,8 +2,10 @@
  * them (group commit): while one is being synced the next requests gather. */
 #include "queue/internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { BATCH = 1024 };
 
@@ -220,6 +222,16 @@ static int start(ta_jobs *q, ta_error *err)
     return r;
 }
 
+/* For this user alone: settings and addresses may hold what is nobody's business. A folder that is there stays as it is. */
+static int make_folder(const char *dir, ta_error *err)
+{
+    bool new = !ta_is_dir(dir);
+    int r = ta_mkdirs(dir, err);
+    if (r >= 0 && new && chmod(dir, 0700) != 0)
+        r = ta_fail_errno(err, errno, true, "can't keep to this user the folder", dir);
+    return r;
+}
+
 static int take_lock(ta_jobs *q, bool *owned, ta_error *err)
 {
     char *path = ta_path_join(q->dir, "lock");
@@ -246,7 +258,7 @@ int ta_jobs_open(ta_jobs **out, const char *dir, bool *owned, ta_error *err)
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->wake, NULL);
     pthread_cond_init(&q->ended, NULL);
-    int r = (q->dir = ta_strdup(dir)) ? ta_mkdirs(dir, err) : ta_no_memory(err);
+    int r = (q->dir = ta_strdup(dir)) ? make_folder(dir, err) : ta_no_memory(err);
     if (r >= 0)
         r = take_lock(q, owned, err);
     if (r >= 0)

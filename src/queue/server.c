@@ -28,11 +28,14 @@ typedef struct connection {
 
 /* ---- One connection ------------------------------------------------------------------------------------------------- */
 
-static int send_events(connection *c, ta_subscriber *sub, ta_error *err)
+/* Those up to `seq` are told by the status that came first. */
+static int send_events(connection *c, ta_subscriber *sub, uint64_t seq, ta_error *err)
 {
     ta_buf lines = { 0 };
     ta_event e;
     for (int i = 0; i < LINES && ta_subscriber_next(sub, &e); i++) {
+        if (e.seq <= seq && e.kind != TA_EVENT_RESYNC)
+            continue;
         json_t *o = ta_event_json(&e);
         char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
         ta_buf_add(&lines, text ? text : "{\"event\":\"resync\"}");
@@ -59,7 +62,7 @@ static int watch(connection *c, ta_error *err)
         r = ta_wire_read(&c->wire, &line, &more, err);
         json_decref(line);
         if (r == 0 && more)
-            r = send_events(c, sub, err);
+            r = send_events(c, sub, (uint64_t)ta_request_number(reply, "seq", 0), err);
     }
     ta_unsubscribe(&sub);
     json_decref(reply);

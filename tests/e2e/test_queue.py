@@ -176,6 +176,16 @@ class Verbs(Queue):
             with self.subTest(words=words):
                 self.assert_says(self.call(*words, expect=64), says)
 
+    def test_words_of_work(self):
+        for words, says in (
+                (["--workers", "0"], "not a number from 1"), (["--memory", "much"], "not a size"),
+                (["--drain", "--watch", "x.yaml"], "does not go with"), (["now"], "one word too many"),
+                (["--require-sandbox", "--no-sandbox"], "contradict"), (["--wach", "x"], "did you mean --watch")):
+            with self.subTest(words=words):
+                self.assert_says(h.call("work", *words, "--queue-dir", self.dir, expect=64), says)
+        self.assert_says(h.call("work", "--watch", "/none.yaml", "--queue-dir", self.dir, expect=66), "/none.yaml")
+        h.call("work", "--drain", "--no-sandbox", "--memory", "1G", "--queue-dir", self.dir)
+
     def test_watch_needs_an_owner(self):
         self.assert_says(self.call("watch", expect=69), "no process runs this queue", "terminalai work")
 
@@ -242,6 +252,7 @@ class Files(Queue):
         self.assertEqual("ok", db.execute("PRAGMA integrity_check").fetchone()[0])
         db.close()
         self.assertTrue(stat.S_ISREG(os.stat(os.path.join(self.dir, "lock")).st_mode))
+        self.assertEqual(0o700, stat.S_IMODE(os.stat(self.dir).st_mode))
 
     def test_damage(self):
         for round_ in range(4):
