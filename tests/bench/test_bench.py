@@ -76,7 +76,7 @@ class Rows(unittest.TestCase):
                 "adds": {"adds": 30000, "seconds": 1}, "one": {"adds": 400, "seconds": 1}, "syncs": 1.0,
                 "events": {"events": 900, "updates": 1000, "p99_ms": 1, "p50_ms": 0.1},
                 "hooks": {"hooks": 50, "of": 50, "worst_ms": 9, "p50_ms": 2},
-                "throughput": {"refusing": 100, "hanging": 100},
+                "throughput": {"answering": 100, "hanging": 100},
                 "large": {"jobs": 100000, "start_s": 0.5, "page_ms": 1, "rss": 90e6}}
         self.assertEqual([True] * 11, self.met({"queue": good}, ("queue",)))
         for number, task, change in (
