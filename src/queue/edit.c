@@ -193,7 +193,7 @@ int ta_answer_add(ta_jobs *q, const json_t *request, json_t **reply, ta_error *e
     if (r >= 0)
         r = read_all_settings(json_object_get(request, "settings"), &a, err);
     if (r >= 0)
-        r = ta_jobs_do(q, add, &a, true, err);
+        r = ta_jobs_do(q, add, &a, TA_OP_WRITES, err);
     if (r >= 0) {
         *reply = json_pack("{s:O, s:O}", "added", a.added, "duplicates", a.duplicates);
         r = *reply ? 0 : ta_no_memory(err);
@@ -246,7 +246,7 @@ static int answer_many(ta_jobs *q, const json_t *request, one_fn check, one_fn c
     int r = ta_request_ids(request, 1, &ids, &n, err);
     many m = { ids, n, check, change };
     if (r >= 0)
-        r = ta_jobs_do(q, change_many, &m, true, err);
+        r = ta_jobs_do(q, change_many, &m, TA_OP_WRITES, err);
     if (r >= 0)
         r = (*reply = json_pack("{s:o}", "done", ta_ids_json(ids, n))) ? 0 : ta_no_memory(err);
     ta_free(ids);
@@ -299,7 +299,7 @@ static int answer_pause(ta_jobs *q, const json_t *request, bool pause, json_t **
 {
     if (json_array_size(json_object_get(request, "ids")))
         return answer_many(q, request, check_not_over, pause ? pause_one : resume_one, reply, err);
-    int r = ta_jobs_do(q, pause_queue, &pause, true, err);
+    int r = ta_jobs_do(q, pause_queue, &pause, TA_OP_WRITES, err);
     return r < 0 ? r : (*reply = json_pack("{s:b}", "paused", pause)) ? 0 : ta_no_memory(err);
 }
 
@@ -422,7 +422,7 @@ int ta_answer_clear(ta_jobs *q, const json_t *request, json_t **reply, ta_error 
         k = (clearing){ .states = ~0u, .all = true };
     else
         return ta_fail(err, TA_ERR_USAGE, "clear takes completed, ended or all");
-    int r = ta_jobs_do(q, clear, &k, true, err);
+    int r = ta_jobs_do(q, clear, &k, TA_OP_WRITES, err);
     if (r < 0)
         return r;
     *reply = json_pack("{s:I, s:I, s:I}", "removed", (json_int_t)k.removed, "stopping", (json_int_t)k.stopping, "kept",
@@ -592,7 +592,7 @@ int ta_answer_move(ta_jobs *q, const json_t *request, json_t **reply, ta_error *
     if (r >= 0 && (m.priority < -1000 || m.priority > 1000))
         r = ta_fail(err, TA_ERR_USAGE, "a priority is a number from -1000 to 1000");
     if (r >= 0)
-        r = ta_jobs_do(q, move, &m, true, err);
+        r = ta_jobs_do(q, move, &m, TA_OP_WRITES, err);
     if (r >= 0)
         r = (*reply = json_pack("{s:o}", "done", ta_ids_json(ids, m.n))) ? 0 : ta_no_memory(err);
     ta_free(ids);

@@ -56,12 +56,18 @@ int64_t ta_cold_waits_for(const ta_cold *c, const ta_qjob *j);
 /* Something for the writer thread to do. It may be done again from the start when another one broke its transaction. */
 typedef int (*ta_op_fn)(ta_change *c, void *arg, ta_error *err);
 
+typedef enum ta_op_kind {
+    TA_OP_READS,
+    TA_OP_WRITES,
+    TA_OP_WRITES_LAZILY /* may be lost with a power cut: what can be done twice without harm */
+} ta_op_kind;
+
 typedef struct ta_op {
     struct ta_op *next;
     ta_op_fn fn;
     void *arg;
     ta_error *err;
-    bool writes; /* the store */
+    ta_op_kind kind;
     int result;
     bool done;
 } ta_op;
@@ -88,8 +94,8 @@ struct ta_jobs {
     ta_change change;
 };
 
-/* Has the writer do it and waits until it is on the disk. */
-int ta_jobs_do(ta_jobs *q, ta_op_fn fn, void *arg, bool writes, ta_error *err);
+/* Has the writer do it and waits until it is done: on the disk, unless it is lazy. */
+int ta_jobs_do(ta_jobs *q, ta_op_fn fn, void *arg, ta_op_kind kind, ta_error *err);
 /* Listeners are told behind each transaction; at most TA_LISTENERS. */
 void ta_jobs_listen(ta_jobs *q, void (*fn)(void *opaque), void *opaque);
 void ta_jobs_unlisten(ta_jobs *q, void (*fn)(void *opaque), void *opaque);

@@ -59,12 +59,14 @@ static int commit(ta_jobs *q, bool writes, ta_error *err)
  * was published. */
 static bool run_batch(ta_jobs *q, ta_op **ops, size_t n)
 {
-    bool writes = false;
+    bool writes = false, sync = false;
     ta_error err = { 0 };
-    for (size_t i = 0; i < n; i++)
-        writes |= ops[i]->writes;
+    for (size_t i = 0; i < n; i++) {
+        writes |= ops[i]->kind != TA_OP_READS;
+        sync |= ops[i]->kind == TA_OP_WRITES;
+    }
     begin_change(q);
-    int r = writes ? ta_store_begin(q->store, &err) : 0;
+    int r = writes ? ta_store_begin(q->store, sync, &err) : 0;
     bool good = r >= 0 && run_ops(q, ops, n);
     if (good)
         r = commit(q, writes, &err);
@@ -120,9 +122,9 @@ static void *write_all(void *arg)
     return NULL;
 }
 
-int ta_jobs_do(ta_jobs *q, ta_op_fn fn, void *arg, bool writes, ta_error *err)
+int ta_jobs_do(ta_jobs *q, ta_op_fn fn, void *arg, ta_op_kind kind, ta_error *err)
 {
-    ta_op op = { .fn = fn, .arg = arg, .writes = writes, .err = err };
+    ta_op op = { .fn = fn, .arg = arg, .kind = kind, .err = err };
     pthread_mutex_lock(&q->lock);
     if (q->last)
         q->last->next = &op;
@@ -217,7 +219,7 @@ static int start(ta_jobs *q, ta_error *err)
     if (pthread_create(&q->writer, NULL, write_all, q) != 0)
         return ta_fail(err, TA_ERR_AGAIN, "can't start a thread for the queue");
     q->has_writer = true;
-    int r = ta_jobs_do(q, load, NULL, true, err);
+    int r = ta_jobs_do(q, load, NULL, TA_OP_WRITES, err);
     ta_txn_end(&q->change.txn); /* it was large; the writer rests */
     return r;
 }
@@ -347,7 +349,7 @@ static int set_state(ta_change *c, void *arg, ta_error *err)
 int ta_jobs_set_state(ta_jobs *q, int64_t id, int attempt, ta_qstate state, ta_error *err)
 {
     report p = { .id = id, .attempt = attempt, .state = state };
-    return ta_jobs_do(q, set_state, &p, true, err);
+    return ta_jobs_do(q, set_state, &p, TA_OP_WRITES, err);
 }
 
 static int end(ta_change *c, void *arg, ta_error *err)
@@ -361,5 +363,5 @@ static int end(ta_change *c, void *arg, ta_error *err)
 int ta_jobs_end(ta_jobs *q, int64_t id, int attempt, int code, const char *message, ta_error *err)
 {
     report p = { .id = id, .attempt = attempt, .code = code, .message = message };
-    return ta_jobs_do(q, end, &p, true, err);
+    return ta_jobs_do(q, end, &p, TA_OP_WRITES, err);
 }

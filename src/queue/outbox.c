@@ -151,7 +151,7 @@ static int take(void *opaque, const char *channel, int64_t now_us, ta_outbox_row
 {
     ta_jobs_notifier *n = opaque;
     taking t = { n, channel, now_us, next_us, row, false };
-    int r = ta_jobs_do(n->q, find_due, &t, false, err);
+    int r = ta_jobs_do(n->q, find_due, &t, TA_OP_READS, err);
     if (r < 0 || !t.got)
         return r < 0 ? r : 0;
     r = hand(n, row->id, err);
@@ -197,7 +197,9 @@ static int write_end(ta_change *c, void *arg, ta_error *err)
 
 static int end_row(ta_jobs_notifier *n, const ending *e, ta_error *err)
 {
-    int r = ta_jobs_do(n->q, write_end, (void *)(uintptr_t)e, true, err);
+    /* at least once: what is lost with a power cut is told again */
+    ta_op_kind kind = e->state == GIVEN_UP ? TA_OP_WRITES : TA_OP_WRITES_LAZILY;
+    int r = ta_jobs_do(n->q, write_end, (void *)(uintptr_t)e, kind, err);
     if (r >= 0)
         take_back(n, e->id);
     return r;
@@ -246,7 +248,7 @@ int ta_jobs_notify(ta_jobs_notifier **out, ta_jobs *q, const ta_notify_config *c
         ta_free(n);
         return r;
     }
-    ta_jobs_do(q, set_config, (void *)(uintptr_t)config, false, NULL);
+    ta_jobs_do(q, set_config, (void *)(uintptr_t)config, TA_OP_READS, NULL);
     ta_jobs_listen(q, wake, n->sender);
     *out = n;
     return 0;
@@ -258,7 +260,7 @@ void ta_jobs_unnotify(ta_jobs_notifier **pn)
     if (!n)
         return;
     ta_jobs_unlisten(n->q, wake, n->sender);
-    ta_jobs_do(n->q, set_config, NULL, false, NULL);
+    ta_jobs_do(n->q, set_config, NULL, TA_OP_READS, NULL);
     ta_notifier_close(&n->sender, 1000000);
     ta_free(n->handed);
     ta_freep(pn);
@@ -305,7 +307,7 @@ static int list_rows(ta_change *c, void *arg, ta_error *err)
 int ta_answer_outbox(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err)
 {
     listing l = { .rows = json_array() };
-    int r = l.rows ? ta_jobs_do(q, list_rows, &l, false, err) : ta_no_memory(err);
+    int r = l.rows ? ta_jobs_do(q, list_rows, &l, TA_OP_READS, err) : ta_no_memory(err);
     if (r >= 0)
         r = (*reply = json_pack("{s:I, s:I, s:O}", "waiting", (json_int_t)l.count[WAITING], "given_up",
                                 (json_int_t)l.count[GIVEN_UP], "rows", l.rows))
@@ -370,7 +372,7 @@ int ta_answer_resend(ta_jobs *q, const json_t *request, json_t **reply, ta_error
     int r = ta_request_ids(request, 0, &ids, &n, err);
     resending s = { ids, n, json_array() };
     if (r >= 0)
-        r = s.done ? ta_jobs_do(q, resend, &s, true, err) : ta_no_memory(err);
+        r = s.done ? ta_jobs_do(q, resend, &s, TA_OP_WRITES, err) : ta_no_memory(err);
     if (r >= 0)
         r = (*reply = json_pack("{s:O}", "done", s.done)) ? 0 : ta_no_memory(err);
     json_decref(s.done);

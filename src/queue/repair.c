@@ -272,7 +272,7 @@ static int copy_all(sqlite3 *old, const char *fresh, ta_buf *report, ta_error *e
     int r = ta_store_open(&s, fresh, false, err);
     if (r < 0)
         return r;
-    r = ta_store_begin(s, err);
+    r = ta_store_begin(s, true, err);
     for (size_t i = 0; r >= 0 && i < TA_COUNT(tables); i++)
         r = copy_table(old, ta_store_db(s), &tables[i], report, err);
     if (r >= 0)

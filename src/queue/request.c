@@ -198,7 +198,7 @@ static int read_settings(ta_change *c, void *arg, ta_error *err)
 static int answer_show(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err)
 {
     asked a = { .id = ta_request_number(request, "id", 0) };
-    int r = ta_jobs_do(q, read_settings, &a, false, err);
+    int r = ta_jobs_do(q, read_settings, &a, TA_OP_READS, err);
     ta_view_reader *reader = r >= 0 ? ta_view_reader_open(q) : NULL;
     if (r >= 0 && reader) {
         const ta_view *v = ta_view_enter(reader);
@@ -235,7 +235,7 @@ static int read_totals(ta_change *c, void *arg, ta_error *err)
 static int answer_stats(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err)
 {
     asked a = { 0 };
-    int r = ta_jobs_do(q, read_totals, &a, false, err);
+    int r = ta_jobs_do(q, read_totals, &a, TA_OP_READS, err);
     if (r >= 0)
         r = answer_status(q, request, reply, err);
     if (r >= 0)

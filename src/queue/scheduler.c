@@ -565,7 +565,7 @@ static int start_order(ta_scheduler *s, order *o, int64_t settings, ta_error *er
 {
     reading read = { .settings = settings };
     bool url = ta_is_url(o->input);
-    int r = ta_jobs_do(s->q, read_settings, &read, false, err);
+    int r = ta_jobs_do(s->q, read_settings, &read, TA_OP_READS, err);
     o->json = read.json;
     if (r >= 0)
         r = ta_jobs_set_state(s->q, o->id, o->attempt, o->recorded, err);

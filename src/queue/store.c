@@ -17,6 +17,7 @@ struct ta_store {
     /* the settings that were asked for last: jobs of one batch share them */
     char last_sha[65];
     int64_t last_settings;
+    bool lazy; /* commits are not synced now */
 };
 
 /* ---- Errors --------------------------------------------------------------------------------------------------------- */
@@ -115,10 +116,22 @@ static int exec(ta_store *s, const char *sql, const char *what, ta_error *err)
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : ta_store_fail(s, what, err);
 }
 
-int ta_store_begin(ta_store *s, ta_error *err)
+/* In WAL mode a commit of NORMAL is not synced, and lost or kept as a whole with those behind it. */
+static int set_sync(ta_store *s, bool sync, ta_error *err)
+{
+    if (s->lazy == !sync)
+        return 0;
+    int r = exec(s, sync ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", "can't write the queue", err);
+    s->lazy = r >= 0 ? !sync : s->lazy;
+    return r;
+}
+
+int ta_store_begin(ta_store *s, bool sync, ta_error *err)
 {
     sqlite3_stmt *st;
-    int r = ta_store_statement(s, "BEGIN IMMEDIATE", &st, err);
+    int r = set_sync(s, sync, err);
+    if (r >= 0)
+        r = ta_store_statement(s, "BEGIN IMMEDIATE", &st, err);
     return r < 0 ? r : ta_store_run(s, st, err);
 }
 

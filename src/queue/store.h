@@ -16,7 +16,8 @@ typedef struct ta_store ta_store;
 int ta_store_open(ta_store **s, const char *dir, bool check, ta_error *err);
 void ta_store_close(ta_store **s);
 
-int ta_store_begin(ta_store *s, ta_error *err);
+/* `sync`: its commit is on the disk when it returns; else with the next one that is. */
+int ta_store_begin(ta_store *s, bool sync, ta_error *err);
 int ta_store_commit(ta_store *s, ta_error *err);
 void ta_store_rollback(ta_store *s);
 

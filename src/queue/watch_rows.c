@@ -60,7 +60,7 @@ static int drop_known(ta_change *c, void *arg, ta_error *err)
 int ta_watch_unknown(ta_jobs *q, const ta_watch_folder *f, ta_watch_files *files, ta_error *err)
 {
     filter arg = { f, files };
-    return ta_jobs_do(q, drop_known, &arg, false, err);
+    return ta_jobs_do(q, drop_known, &arg, TA_OP_READS, err);
 }
 
 /* ---- Taking --------------------------------------------------------------------------------------------------------- */
@@ -131,7 +131,7 @@ int ta_watch_take(ta_jobs *q, const ta_watch_folder *f, const ta_watch_file *fil
     taking t = { .f = f, .file = file, .output = ta_watch_output(f, file->path, err) };
     t.input = ta_path_join(f->input, file->path);
     t.source = ta_format("watch:%s", f->name);
-    int r = !t.output ? TA_ERR_CANTCREATE : t.input && t.source ? ta_jobs_do(q, take, &t, true, err) : ta_no_memory(err);
+    int r = !t.output ? TA_ERR_CANTCREATE : t.input && t.source ? ta_jobs_do(q, take, &t, TA_OP_WRITES, err) : ta_no_memory(err);
     ta_free(t.input);
     ta_free(t.output);
     ta_free(t.source);
@@ -208,7 +208,7 @@ static int look(ta_change *c, void *arg, ta_error *err)
 int ta_watch_due(ta_jobs *q, const ta_watch_folder *f, ta_watch_rows *rows, int64_t *next_us, ta_error *err)
 {
     looking l = { f, rows, next_us };
-    return ta_jobs_do(q, look, &l, false, err);
+    return ta_jobs_do(q, look, &l, TA_OP_READS, err);
 }
 
 typedef struct setting {
@@ -261,11 +261,11 @@ int ta_watch_set(ta_jobs *q, const ta_watch_folder *f, const ta_watch_row *row, 
                  const char *sha256, const char *note, ta_error *err)
 {
     setting s = { f, row, state, due_us, row->tries, sha256, note, false };
-    return ta_jobs_do(q, set, &s, true, err);
+    return ta_jobs_do(q, set, &s, TA_OP_WRITES, err);
 }
 
 int ta_watch_retry(ta_jobs *q, const ta_watch_folder *f, const ta_watch_row *row, ta_error *err)
 {
     setting s = { f, row, TA_WATCH_TAKEN, 0, row->tries + 1, "", "", true };
-    return ta_jobs_do(q, set, &s, true, err);
+    return ta_jobs_do(q, set, &s, TA_OP_WRITES, err);
 }
