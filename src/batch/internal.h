@@ -29,6 +29,7 @@ struct ta_batch {
     size_t n_left_out;
     ta_batch_fn fn;
     void *opaque;
+    ta_models *models; /* of sound, for all jobs: each is loaded once */
     double seconds; /* of the run */
     int status;
     /* -- guarded by lock while it runs */

@@ -21,7 +21,8 @@ int ta_batch_new(ta_batch **out, const ta_settings *settings, const ta_batch_opt
     b->o.pattern = ta_strdup(o->pattern);
     b->o.parallel = TA_CLAMP(o->parallel, 1, TA_BATCH_MAX_PARALLEL);
     b->settings = ta_settings_copy(settings);
-    int r = b->settings && b->o.output && (b->o.pattern || !o->pattern) ? 0 : ta_no_memory(err);
+    int r = b->settings && b->o.output && (b->o.pattern || !o->pattern) ? ta_models_new(&b->models, err)
+                                                                         : ta_no_memory(err);
     if (r >= 0)
         r = ta_output_extension(b->settings, &b->extension, err);
     if (r < 0)
@@ -52,6 +53,7 @@ void ta_batch_free(ta_batch **pb)
     ta_free((char *)(uintptr_t)b->o.output);
     ta_free((char *)(uintptr_t)b->o.pattern);
     ta_settings_free(&b->settings);
+    ta_models_free(&b->models);
     pthread_mutex_destroy(&b->lock);
     ta_freep(pb);
 }
@@ -111,6 +113,7 @@ static int run_job(worker *w, ta_job *job, ta_batch_item *item, ta_error *err)
 {
     ta_batch *b = w->b;
     int r = b->cancel ? ta_job_link(job, b->cancel, err) : 0;
+    ta_job_share_models(job, b->models);
     ta_job_on_progress(job, on_progress, w);
     if (r >= 0)
         r = ta_job_run(job, err);

@@ -29,10 +29,12 @@ typedef struct entry {
 } entry;
 
 struct ta_models {
-    ta_catalogue *catalogue; /* immutable */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    entry *first; /* protected by the lock */
+    /* -- protected by the lock */
+    ta_catalogue *catalogue; /* read when the first model of it is asked for, never changed then */
+    entry *first;
+    uint64_t loads;
 };
 
 /* ---- Loading -------------------------------------------------------------------------------------------------- */
@@ -100,15 +102,26 @@ static int open_entry(entry *e, const ta_model *m, ta_error *err)
     return r;
 }
 
-static void load(entry *e)
+static int load_named(entry *e, ta_error *err)
 {
     ta_models *models = e->models;
     const ta_model *m;
-    ta_error err = { 0 };
-    int r = ta_catalogue_find(models->catalogue, e->name, &m, &err);
-    if (r == 0)
-        r = open_entry(e, m, &err);
     pthread_mutex_lock(&models->lock);
+    int r = models->catalogue ? 0 : ta_catalogue_open(&models->catalogue, err);
+    pthread_mutex_unlock(&models->lock);
+    if (r == 0)
+        r = ta_catalogue_find(models->catalogue, e->name, &m, err);
+    return r < 0 ? r : open_entry(e, m, err);
+}
+
+static void load(entry *e)
+{
+    ta_models *models = e->models;
+    ta_error err = { 0 };
+    bool file = ta_ends(e->name, ".onnx");
+    int r = file ? ta_session_open(&e->session, e->name, &e->options, &err) : load_named(e, &err);
+    pthread_mutex_lock(&models->lock);
+    models->loads += r == 0;
     e->state = r < 0 ? FAILED : READY;
     e->error = err;
     pthread_cond_broadcast(&models->changed);
@@ -141,8 +154,8 @@ static char *make_key(const char *name, size_t part, const ta_session_options *o
 {
     ta_buf b = { 0 };
     char shape[192];
-    ta_buf_addf(&b, "%s/%zu %d %d %d %d %d %s", name, part, o->engine, o->device, o->precision, o->threads, o->streams,
-                o->cache ? o->cache : "-");
+    ta_buf_addf(&b, "%s/%zu %d %d %d %d %d %d %s", name, part, o->engine, o->device, o->precision, o->threads, o->streams,
+                o->rewrite != NULL, o->cache ? o->cache : "-");
     for (size_t i = 0; i < o->shape_count; i++)
         ta_buf_addf(&b, "\n%s %s", o->shapes[i].name ? o->shapes[i].name : "",
                     ta_shape_print(&o->shapes[i].shape, shape));
@@ -217,11 +230,6 @@ int ta_models_new(ta_models **models, ta_error *err)
     *models = NULL;
     if (!fresh)
         return ta_no_memory(err);
-    int r = ta_catalogue_open(&fresh->catalogue, err);
-    if (r < 0) {
-        ta_free(fresh);
-        return r;
-    }
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_mutex_init(&fresh->lock, NULL);
@@ -318,6 +326,14 @@ int ta_models_get(ta_models *models, const char *name, size_t part, const ta_ses
     release(e);
     pthread_mutex_unlock(&models->lock);
     return r;
+}
+
+uint64_t ta_models_loads(ta_models *models)
+{
+    pthread_mutex_lock(&models->lock);
+    uint64_t loads = models->loads;
+    pthread_mutex_unlock(&models->lock);
+    return loads;
 }
 
 void ta_models_trim(ta_models *models)

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "neural/face.h"
+#include "neural/sound_engine.h"
 #include "neural/upscale.h"
 
 /* ---- Sessions ------------------------------------------------------------------------------------------------- */
@@ -56,6 +57,8 @@ typedef struct ta_session_options {
     const char *cache; /* folder for compiled models; NULL: the user's cache folder; "": none */
     const ta_input_shape *shapes;
     size_t shape_count;
+    /* Changes the model before it is compiled: `out` is new memory (ta_free). NULL: it stays as it is. */
+    int (*rewrite)(const void *model, size_t size, char **out, size_t *out_size, ta_error *err);
 } ta_session_options;
 
 /* Compiles an ONNX model from a file, or from bytes, which are not needed any more afterwards. `name` names the model
@@ -196,7 +199,7 @@ int ta_model_import_new(const char *name, const char *task, int scale, const cha
 
 /* The models that a process has in use: each is loaded once, whoever asks, and stays until ta_models_free or
  * ta_models_trim. One a process (a batch, a worker) is meant. Thread safe. */
-typedef struct ta_models ta_models;
+typedef struct ta_models ta_models; /* also in sound_engine.h */
 
 /* What is known of a picture model's geometry, for tiles; see ncnn.h for what each means. `known` is false for ONNX
  * files, which don't tell. */
@@ -205,17 +208,20 @@ typedef struct ta_model_geometry {
     int channels_in, channels_out, scale_num, scale_den, reach, align, align_rest, inset;
 } ta_model_geometry;
 
-/* Reads the catalogue. Free after all sessions' users are done asking; sessions given out live on. Waits for loads. */
+/* The catalogue is read when it is first needed. Free after all sessions' users are done asking; sessions given out live on. Waits for loads. */
 int ta_models_new(ta_models **models, ta_error *err);
 void ta_models_free(ta_models **models);
 /* Begins to load, on a thread of its own, so that other work goes on meanwhile; whether it succeeds is told by
  * ta_models_get with the same words. TA_ERR_AGAIN. */
 int ta_models_start(ta_models *models, const char *name, size_t part, const ta_session_options *options, ta_error *err);
-/* The session of a model's file number `part` (a model of .param and .bin is part 0), one reference for the caller; it
- * is loaded now, or was, or is being, with these options. The files' SHA-256 are checked first. TA_ERR_UNAVAILABLE: not
+/* The session of a model's file number `part` (a model of .param and .bin is part 0), or of the file `name` when that
+ * ends in ".onnx"; one reference for the caller; it is loaded now, or was, or is being, with these options. SHA-256 of
+ * the catalogue's files are checked first. TA_ERR_UNAVAILABLE: not
  * installed, with the command that gets it; TA_ERR_DATA: damaged; as ta_session_open. `geometry` may be NULL. */
 int ta_models_get(ta_models *models, const char *name, size_t part, const ta_session_options *options, ta_session **s,
                   ta_model_geometry *geometry, ta_cancel *cancel, ta_error *err);
+/* How many sessions were made so far. */
+uint64_t ta_models_loads(ta_models *models);
 /* Lets go of what nobody else holds. */
 void ta_models_trim(ta_models *models);
 

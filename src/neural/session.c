@@ -96,7 +96,12 @@ int ta_session_open_bytes(ta_session **s, const char *name, const void *data, si
         return ta_no_memory(err);
     fresh->refs = 1;
     fresh->ops = choose(chosen);
-    int r = open_new(fresh, &o, err);
+    char *rewritten = NULL;
+    int r = chosen->rewrite ? chosen->rewrite(data, size, &rewritten, &o.size, err) : 0;
+    o.data = rewritten ? rewritten : data;
+    if (r == 0)
+        r = open_new(fresh, &o, err);
+    ta_free(rewritten);
     if (r < 0) {
         destroy(fresh);
         return ta_wrap(err, "model %s", name);

@@ -100,11 +100,16 @@ static int plan_encoded(ta_job *job, const AVStream *st, const char *codec, ta_e
     ta_audio_format in = { p->sample_rate, p->ch_layout, (enum AVSampleFormat)p->format };
     if (in.layout.order == AV_CHANNEL_ORDER_UNSPEC)
         av_channel_layout_default(&in.layout, in.layout.nb_channels);
+    ta_sound_engines engines;
     ta_sound_findings found;
     bool look = ta_sound_wants_look(job->settings);
     r = look ? ta_sound_look(job->input, job->in, st->index, job->cancel, &found, err) : 0;
-    if (r >= 0)
-        r = ta_sound_plan(job->settings, &in, look ? &found : NULL, codec, &t->chain, &t->target, &notes, err);
+    if (r >= 0 && !job->neural_sound)
+        r = ta_neural_sound_new(&job->neural_sound, job->shared_models, job->cancel, err);
+    if (r >= 0) {
+        engines = ta_neural_sound_engines(job->neural_sound);
+        r = ta_sound_plan(job->settings, &in, look ? &found : NULL, &engines, codec, &t->chain, &t->target, &notes, err);
+    }
     if (r < 0)
         ta_wrap(err, "'%s', stream %d", job->input, st->index);
     else

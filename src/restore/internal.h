@@ -67,6 +67,8 @@ struct ta_job {
     ta_upscale_models *models;  /* freed behind all chains */
     ta_face_models *face_models; /* the same */
     ta_picture_engines engines;
+    ta_models *shared_models;   /* of the process, not ours; NULL: none */
+    ta_neural_sound *neural_sound; /* freed behind all chains */
     ta_link link_in, link_out; /* before and behind the chain */
     ta_chain chain;
     ta_video_encoding encoding;

@@ -92,6 +92,7 @@ void ta_job_free(ta_job **pj)
     ta_chain_free(&job->chain);
     ta_upscale_models_free(&job->models);
     ta_face_models_free(&job->face_models);
+    ta_neural_sound_free(&job->neural_sound);
     ta_input_close(&job->in);
     ta_publish_abort(&job->publish);
     ta_job_folder_close(&job->folder, job->in_folder);
@@ -110,6 +111,11 @@ void ta_job_free(ta_job **pj)
     ta_free(job->output_arg);
     ta_cancel_free(&job->cancel);
     ta_freep(pj);
+}
+
+void ta_job_share_models(ta_job *job, ta_models *models)
+{
+    job->shared_models = models;
 }
 
 void ta_job_on_progress(ta_job *job, ta_progress_fn fn, void *opaque)

@@ -14,6 +14,8 @@
 
 /* Makes the job end whenever `parent` is cancelled, which must outlive the job. Before ta_job_plan. */
 int ta_job_link(ta_job *job, ta_cancel *parent, ta_error *err);
+/* Before planning: the models of sound that jobs of a process share; they must outlive the job. */
+void ta_job_share_models(ta_job *job, ta_models *models);
 
 /* Checks an output against its sidecar (`path`.json): sha256, streams, and that it decodes. Prints nothing; `report`
  * gets a line a check. TA_ERR_DATA when something doesn't match, TA_ERR_NOINPUT without a sidecar. */

@@ -62,9 +62,66 @@ int ta_sound_add_exact(ta_sound_build *b, const char *name, int latency, int blo
     return r;
 }
 
-void ta_sound_step(ta_sound_build *b, int step)
+/* A resampler that leaves planar floats; with the rate that is there already, only those. */
+static ta_stage *resampler(const ta_sound_build *b, const char *name, int from, int to)
 {
-    const int64_t seldom = 120 * (int64_t)b->now.sample_rate;
+    ta_buf spec = { 0 };
+    ta_sound_build fork = *b;
+    if (from != to) {
+        ta_sound_want(&fork, &spec, AV_SAMPLE_FMT_DBLP);
+        ta_sound_then(&spec, "aresample=osr=%d:" TA_RESAMPLER, to);
+    }
+    ta_sound_want(&fork, &spec, AV_SAMPLE_FMT_FLTP);
+    char *text = ta_buf_take(&spec);
+    ta_stage *st = text ? ta_stage_new(&ta_filter_stage, name, text) : NULL;
+    ta_free(text);
+    return st;
+}
+
+static int wrap_part(ta_sound_build *b, const char *name, ta_sound_part *part)
+{
+    int rate = b->now.sample_rate, r = 0;
+    ta_chain chain = { 0 };
+    if (rate != part->rate || b->now.sample_fmt != AV_SAMPLE_FMT_FLTP)
+        r = ta_chain_add(&chain, resampler(b, name, rate, part->rate));
+    b->now.sample_fmt = AV_SAMPLE_FMT_FLTP;
+    if (r < 0)
+        ta_stage_free(&part->stage);
+    else
+        r = ta_chain_add(&chain, part->stage);
+    if (r >= 0 && rate != part->rate)
+        r = ta_chain_add(&chain, resampler(b, name, part->rate, rate));
+    if (r < 0) {
+        ta_chain_free(&chain);
+        return ta_no_memory(b->err);
+    }
+    int64_t block = rate / av_gcd(rate, part->rate); /* whole samples at both rates */
+    ta_stage *st = ta_exact_stage_of(name, 0, (int)block, &chain);
+    return st && ta_chain_add(b->chain, st) == 0 ? 0 : ta_no_memory(b->err);
+}
+
+int ta_sound_add_model(ta_sound_build *b, ta_sound_task task, const char *method, const AVChannelLayout *out)
+{
+    static const char *const names[] = { "speech", "treble", "stems" };
+    ta_sound_part part = { 0 };
+    if (!b->engines)
+        return ta_fail(b->err, TA_ERR_UNAVAILABLE, "%s: no neural engine is there for it", method);
+    int r = b->engines->make(b->engines->opaque, task, method, b->s, &part, b->err);
+    if (r < 0)
+        return r;
+    int64_t step = (int64_t)part.step * b->now.sample_rate;
+    ta_sound_step(b, (int)(step / av_gcd(step, part.rate)));
+    ta_sound_note(b, "%s: %s", names[task], part.text);
+    r = wrap_part(b, names[task], &part);
+    b->now.layout = *out;
+    return r;
+}
+
+void ta_sound_step(ta_sound_build *b, int step_there)
+{
+    const int64_t seldom = 120 * (int64_t)b->source_rate;
+    int64_t there = (int64_t)step_there * b->source_rate;
+    int step = (int)(there / av_gcd(there, b->now.sample_rate)); /* the first multiple that is whole samples */
     int64_t both = (int64_t)b->phase / av_gcd(b->phase, step) * step;
     b->phase = both <= seldom ? (int)both : TA_MAX(b->phase, step);
 }

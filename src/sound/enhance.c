@@ -199,7 +199,7 @@ static void add_step(ta_sound_build *b, ta_buf *spec, const step *st, int *laten
 int ta_sound_enhance(ta_sound_build *b)
 {
     const char *name = ta_get_text(b->s, TA_SET_audio_enhance);
-    if (ta_streq(name, "none"))
+    if (ta_streq(name, "none") || ta_streq(name, "deepfilternet")) /* a speech denoiser: see speech.c */
         return 0;
     const mode *m = find_mode(name);
     if (!m)

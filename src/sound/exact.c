@@ -7,9 +7,10 @@
 #include "sound/internal.h"
 
 typedef struct exact {
-    ta_stage *graph;
+    ta_chain chain;        /* the graph, or the stages that were given */
+    bool given_chain;
     int64_t latency, skip; /* samples of delay; those of them not dropped yet */
-    int64_t block;         /* what the graph gets is a multiple of this many samples */
+    int64_t block;         /* what the chain gets is a multiple of this many samples */
     int64_t in, out;       /* samples taken and given */
     int64_t first_pts;
 } exact;
@@ -49,8 +50,8 @@ static int give(ta_stage *st, AVFrame *frame, ta_error *err)
     return st->emit(st->emit_to, frame, err);
 }
 
-/* Takes what the graph gives: drops the delay, stops at the length of the input. */
-static int take_from_graph(void *to, AVFrame *frame, ta_error *err)
+/* Takes what the chain gives: drops the delay, stops at the length of the input. */
+static int take_from_chain(void *to, AVFrame *frame, ta_error *err)
 {
     ta_stage *st = to;
     exact *x = st->priv;
@@ -90,16 +91,16 @@ static int exact_configure(ta_stage *st, const ta_link *in, ta_link *out, ta_err
     const char *graph = NULL;
     if (read_spec(x, st->spec, &graph) < 0)
         return ta_fail(err, TA_ERR_SOFTWARE, "'%s' is no spec of an exact stage", st->spec);
-    ta_stage_free(&x->graph);
-    x->graph = ta_stage_new(&ta_filter_stage, st->name, graph);
-    if (!x->graph)
-        return ta_no_memory(err);
-    x->graph->threads = st->threads;
-    x->graph->emit = take_from_graph;
-    x->graph->emit_to = st;
+    if (!x->given_chain) {
+        ta_chain_free(&x->chain);
+        if (ta_chain_add(&x->chain, ta_stage_new(&ta_filter_stage, st->name, graph)) < 0)
+            return ta_no_memory(err);
+    }
+    for (int i = 0; i < x->chain.count; i++)
+        x->chain.stages[i]->threads = st->threads;
     x->skip = x->latency;
     x->in = x->out = x->first_pts = 0;
-    return x->graph->cls->configure(x->graph, in, out, err);
+    return ta_chain_configure(&x->chain, in, out, err);
 }
 
 static int exact_push(ta_stage *st, AVFrame *frame, ta_error *err)
@@ -108,7 +109,7 @@ static int exact_push(ta_stage *st, AVFrame *frame, ta_error *err)
     if (x->in == 0)
         x->first_pts = frame->pts == AV_NOPTS_VALUE ? 0 : frame->pts;
     x->in += frame->nb_samples;
-    return x->graph->cls->push(x->graph, frame, err);
+    return ta_chain_push(&x->chain, frame, take_from_chain, st, err);
 }
 
 /* Pushes `count` samples of silence behind the end, in frames of a handy size. */
@@ -120,7 +121,7 @@ static int push_tail(ta_stage *st, int64_t count, ta_error *err)
         if (!frame)
             return ta_no_memory(err);
         frame->pts = x->first_pts + x->in + done;
-        int r = x->graph->cls->push(x->graph, frame, err);
+        int r = ta_chain_push(&x->chain, frame, take_from_chain, st, err);
         if (r < 0)
             return r;
     }
@@ -133,7 +134,7 @@ static int exact_drain(ta_stage *st, ta_error *err)
     int64_t tail = x->latency + (x->block - (x->in + x->latency) % x->block) % x->block;
     int r = x->in > 0 ? push_tail(st, tail, err) : 0;
     if (r >= 0)
-        r = x->graph->cls->drain(x->graph, err);
+        r = ta_chain_push(&x->chain, NULL, take_from_chain, st, err);
     while (r >= 0 && x->out < x->in) {
         AVFrame *frame = silence(&st->out, (int)TA_MIN(x->in - x->out, 4096));
         r = frame ? give(st, frame, err) : ta_no_memory(err);
@@ -144,7 +145,7 @@ static int exact_drain(ta_stage *st, ta_error *err)
 static void exact_close(ta_stage *st)
 {
     exact *x = st->priv;
-    ta_stage_free(&x->graph);
+    ta_chain_free(&x->chain);
 }
 
 const ta_stage_class ta_exact_stage = {
@@ -155,3 +156,23 @@ const ta_stage_class ta_exact_stage = {
     .drain = exact_drain,
     .close = exact_close,
 };
+
+ta_stage *ta_exact_stage_of(const char *name, int latency, int block, ta_chain *chain)
+{
+    ta_buf spec = { 0 };
+    ta_buf_addf(&spec, "latency=%d:block=%d;", latency, block);
+    for (int i = 0; i < chain->count; i++)
+        ta_buf_addf(&spec, "%s%s", i ? " | " : "", chain->stages[i]->spec);
+    char *text = ta_buf_take(&spec);
+    ta_stage *st = text ? ta_stage_new(&ta_exact_stage, name, text) : NULL;
+    ta_free(text);
+    if (!st) {
+        ta_chain_free(chain);
+        return NULL;
+    }
+    exact *x = st->priv;
+    x->chain = *chain;
+    x->given_chain = true;
+    *chain = (ta_chain){ 0 };
+    return st;
+}

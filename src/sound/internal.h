@@ -14,13 +14,15 @@
 typedef struct ta_sound_build {
     const ta_settings *s;
     const ta_sound_findings *found; /* NULL: nothing was measured */
+    const ta_sound_engines *engines; /* or NULL */
     const char *codec;
     ta_audio_format now;
     ta_chain *chain;
     ta_buf *notes; /* may be NULL */
     ta_error *err;
     AVRational drift;
-    int phase; /* in samples of the source, as the windows come before any change of rate */
+    int source_rate;
+    int phase; /* in samples of the source */
     char model_sha256[65];
 } ta_sound_build;
 
@@ -34,14 +36,18 @@ void ta_sound_then(ta_buf *spec, const char *fmt, ...) TA_PRINTF(2, 3);
  * delay by `latency` samples and want a multiple of `block`. Frees the buffer. */
 int ta_sound_add(ta_sound_build *b, const char *name, ta_buf *spec);
 int ta_sound_add_exact(ta_sound_build *b, const char *name, int latency, int block, ta_buf *spec);
+/* Has a model's stage made and adds it at its own rate, exact in time and length. The channels become `out`. */
+int ta_sound_add_model(ta_sound_build *b, ta_sound_task task, const char *method, const AVChannelLayout *out);
 
 /* A libavfilter graph that delays its samples by a known number of samples and drops its tail, made exact: as many
  * samples leave as entered, at the times they had. Spec: "latency=SAMPLES:block=SAMPLES;GRAPH". The graph must keep the
  * rate. The sound must be continuous: gaps are silence by now. */
 extern const ta_stage_class ta_exact_stage;
+/* The same of the stages of a chain, which it takes over, also on failure; NULL: no memory. */
+ta_stage *ta_exact_stage_of(const char *name, int latency, int block, ta_chain *chain);
 
-/* A filter works on windows that begin every `step` samples. Where all the steps meet too seldom, those of the longest
- * windows count. */
+/* A filter works on windows that begin every `step` samples, at the rate that the sound has there. Where all the steps
+ * meet too seldom, those of the longest windows count. */
 void ta_sound_step(ta_sound_build *b, int step);
 
 /* The parts of a plan, in order. */

@@ -185,8 +185,8 @@ static void close_look(look *l)
 
 bool ta_sound_wants_look(const ta_settings *s)
 {
-    return ta_get_is(s, TA_SET_dehum, "auto") ||
-           (!ta_get_is(s, TA_SET_speech_denoise, "off") && !ta_get_is(s, TA_SET_speech_guard, "off"));
+    bool speech = !ta_get_is(s, TA_SET_speech_denoise, "off") || ta_get_is(s, TA_SET_audio_enhance, "deepfilternet");
+    return ta_get_is(s, TA_SET_dehum, "auto") || (speech && !ta_get_is(s, TA_SET_speech_guard, "off"));
 }
 
 int ta_sound_look(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_sound_findings *found,

@@ -7,10 +7,6 @@
 
 static int refuse_missing(const ta_sound_build *b)
 {
-    if (ta_get_is(b->s, TA_SET_audio_enhance, "deepfilternet")) {
-        ta_fail(b->err, TA_ERR_UNAVAILABLE, "audio-enhance deepfilternet: this build has no neural sound engine");
-        return ta_hint(b->err, "use speech-denoise rnnoise for speech, or audio-enhance moderate");
-    }
     if (ta_get_is(b->s, TA_SET_upmix, "demucs")) {
         ta_fail(b->err, TA_ERR_UNAVAILABLE, "upmix demucs: this build has no neural sound engine");
         return ta_hint(b->err, "use upmix surround, prologic or simple");
@@ -38,20 +34,23 @@ static int add_format(ta_sound_build *b)
     return ta_sound_add(b, "format", &spec);
 }
 
-int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const ta_sound_findings *found, const char *codec,
-                  ta_chain *chain, ta_sound_target *target, ta_buf *notes, ta_error *err)
+int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const ta_sound_findings *found,
+                  const ta_sound_engines *engines, const char *codec, ta_chain *chain, ta_sound_target *target,
+                  ta_buf *notes, ta_error *err)
 {
     static int (*const parts[])(ta_sound_build *) = { ta_sound_names,  ta_sound_repair,  ta_sound_channel_fix,
                                                       ta_sound_speech, ta_sound_enhance, ta_sound_layout,
                                                       ta_sound_drift,  ta_sound_rate,    add_format };
     ta_sound_build b = { .s = s,
                          .found = found,
+                         .engines = engines,
                          .codec = codec,
                          .now = *in,
                          .chain = chain,
                          .notes = notes,
                          .err = err,
                          .drift = { 1, 1 },
+                         .source_rate = in->sample_rate,
                          .phase = 1 };
     *target = (ta_sound_target){ .format = *in, .drift = { 1, 1 }, .phase = 1 };
     if (ta_streq(codec, "copy"))

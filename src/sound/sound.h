@@ -16,7 +16,8 @@ typedef struct ta_sound_target {
     AVRational drift;       /* by which the sound is stretched besides the change of rate; 1/1: not */
     int phase;              /* a chain that is started a multiple of this many of its samples into the track cuts its
                              * windows where one started at the front cuts them */
-    char model_sha256[65];  /* of the speech denoiser's weights, "" = none: the samples depend on it */
+    char model_sha256[65];  /* of RNNoise's weights, "" = none: the samples depend on it; what other models are is said
+                             * by their stages' specs */
 } ta_sound_target;
 
 /* The highest line of hum that is looked for, in multiples of the mains frequency: below 1 kHz. */
@@ -40,20 +41,43 @@ bool ta_sound_wants_look(const ta_settings *s);
 int ta_sound_look(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_sound_findings *found,
                   ta_error *err);
 
+/* What models can do for a track; folders below this one offer them, how they work is theirs. */
+typedef enum ta_sound_task {
+    TA_SOUND_SPEECH, /* speech out of noise: any channels, the same ones leave */
+    TA_SOUND_TREBLE, /* what lies above the source's band: any channels, the same ones leave */
+    TA_SOUND_STEMS   /* stereo is taken apart and leaves as 5.1 (back) */
+} ta_sound_task;
+typedef struct ta_sound_part {
+    ta_stage *stage; /* planar float at `rate`; as many samples leave as came, at the times they had */
+    int rate;
+    int step; /* started a multiple of so many of its samples into a track, it cuts time where it would have from the
+               * front */
+    char text[160]; /* for the notes */
+} ta_sound_part;
+typedef struct ta_sound_engines {
+    void *opaque;
+    /* `method`: the setting's word. TA_ERR_UNAVAILABLE: something is missing, with the command that gets it. */
+    int (*make)(void *opaque, ta_sound_task task, const char *method, const ta_settings *s, ta_sound_part *part,
+                ta_error *err);
+    /* The path of the (first) file of a model of the catalogue; ta_free. */
+    int (*file)(void *opaque, const char *name, char **path, ta_error *err);
+} ta_sound_engines;
+
 /* Plans the stages of one track: repairs (declip, declick, dehum), channel fix, speech denoiser, enhance chain, upmix
  * or down-mix, drift, sample format. Everything but the loudness gain, which is known only after the chain ran. The
  * spec of each is libavfilter syntax. A chain that works on more than two channels where a filter can't is refused with
  * TA_ERR_USAGE. `codec` is the encoder's name in our settings ("aac"). `found` is what ta_sound_look found; NULL where
- * ta_sound_wants_look is false. TA_ERR_UNAVAILABLE for deepfilternet and demucs in this build, and for a denoiser whose
- * weights are missing.
+ * ta_sound_wants_look is false. `engines` (may be NULL: none) makes the stages of models. TA_ERR_UNAVAILABLE for a model,
+ * weights or an engine that is missing.
  *
  * Every stage keeps the picture's time: filters' delays are taken out, and as many samples leave as came in (times
  * 1 + audio-drift / 10^6, and the change of rate). audio-drift stretches about time 0. The samples leave
  * packed: in the source's own format, bit by bit, when nothing is done to them, else in float, for the encoder to
  * convert (to 24 bits for flac and pcm). `notes` (may be NULL) receives a line for each thing that a user should know.
  * Codec "copy": no stages. */
-int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const ta_sound_findings *found, const char *codec,
-                  ta_chain *chain, ta_sound_target *target, ta_buf *notes, ta_error *err);
+int ta_sound_plan(const ta_settings *s, const ta_audio_format *in, const ta_sound_findings *found,
+                  const ta_sound_engines *engines, const char *codec, ta_chain *chain, ta_sound_target *target,
+                  ta_buf *notes, ta_error *err);
 
 /* Loudness by EBU R 128 / ITU-R BS.1770-4, true peak 4x oversampled. */
 typedef struct ta_loudness {

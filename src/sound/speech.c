@@ -1,6 +1,6 @@
-/* Speech denoisers: RNNoise (J.-M. Valin, "A Hybrid DSP/Deep Learning Approach to Real-Time Full-Band Speech
- * Enhancement", MMSP 2018) by libavfilter's arnndn, a network a channel, at 48 kHz in frames of 480 samples, of which
- * it gives each one late. The weights are the user's. */
+/* Speech denoisers. DeepFilterNet and GTCRN are models that folders below this one run. RNNoise (J.-M. Valin, "A Hybrid
+ * DSP/Deep Learning Approach to Real-Time Full-Band Speech Enhancement", MMSP 2018) is libavfilter's arnndn, a network a
+ * channel, at 48 kHz in frames of 480 samples, of which it gives each one late, with weights of the user's. */
 #include <string.h>
 
 #include "sound/internal.h"
@@ -100,21 +100,59 @@ static int add_graph(ta_sound_build *b, const char *model)
     return ta_sound_add_exact(b, "speech", (int)((int64_t)late * rate / RATE), block, &spec);
 }
 
+/* The weights: the setting's file, else those of the store. */
+static int find_weights(ta_sound_build *b, char **path)
+{
+    const char *set = ta_get_text(b->s, TA_SET_speech_model);
+    *path = NULL;
+    if ((set[0] && (strchr(set, '/') || ta_ends(set, ".rnnn"))) || !b->engines) {
+        *path = ta_strdup(set);
+        return *path ? 0 : ta_no_memory(b->err);
+    }
+    int r = b->engines->file(b->engines->opaque, set[0] ? set : "rnnoise", path, b->err);
+    return r < 0 ? ta_wrap(b->err, "speech-denoise rnnoise") : 0;
+}
+
+static int add_rnnoise(ta_sound_build *b)
+{
+    char sha256[65] = "", *path, *model = NULL;
+    int r = find_weights(b, &path);
+    if (r >= 0)
+        r = check_model(b, path, sha256);
+    if (r >= 0 && !(model = quote(path)))
+        r = ta_no_memory(b->err);
+    if (r >= 0) {
+        ta_sound_note(b, "speech-denoise: RNNoise with the weights '%s' (sha256 %.16s)", path, sha256);
+        memcpy(b->model_sha256, sha256, sizeof sha256);
+        r = add_graph(b, model);
+    }
+    ta_free(model);
+    ta_free(path);
+    return r;
+}
+
+/* audio-enhance deepfilternet is another name of the same denoiser. */
+static const char *method_of(const ta_sound_build *b)
+{
+    bool enhance = ta_get_is(b->s, TA_SET_audio_enhance, "deepfilternet");
+    return enhance ? "deepfilternet" : ta_get_text(b->s, TA_SET_speech_denoise);
+}
+
 int ta_sound_speech(ta_sound_build *b)
 {
-    char sha256[65] = "";
-    const char *path = ta_get_text(b->s, TA_SET_speech_model);
-    if (ta_get_is(b->s, TA_SET_speech_denoise, "off"))
+    const char *method = method_of(b);
+    if (ta_streq(method, "off"))
         return 0;
-    int r = check_model(b, path, sha256);
-    if (r < 0 || guarded(b))
-        return r;
-    char *model = quote(path);
-    if (!model)
-        return ta_no_memory(b->err);
-    ta_sound_note(b, "speech-denoise: RNNoise with the weights '%s' (sha256 %.16s)", path, sha256);
-    memcpy(b->model_sha256, sha256, sizeof sha256);
-    r = add_graph(b, model);
-    ta_free(model);
-    return r;
+    if (!ta_get_is(b->s, TA_SET_speech_denoise, "off") && ta_get_is(b->s, TA_SET_audio_enhance, "deepfilternet")) {
+        ta_fail(b->err, TA_ERR_USAGE, "speech-denoise %s and audio-enhance deepfilternet would clean speech twice",
+                ta_get_text(b->s, TA_SET_speech_denoise));
+        return ta_hint(b->err, "leave one of them out");
+    }
+    if (guarded(b))
+        return 0;
+    if (ta_streq(method, "rnnoise"))
+        return add_rnnoise(b);
+    if (ta_streq(method, "gtcrn") && b->now.sample_rate > 16000)
+        ta_sound_note(b, "speech-denoise gtcrn works at 16 kHz: what is above 8 kHz goes");
+    return ta_sound_add_model(b, TA_SOUND_SPEECH, method, &b->now.layout);
 }

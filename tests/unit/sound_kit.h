@@ -19,6 +19,22 @@
 #include "shared_kit.h"
 #include "sound/sound.h"
 
+/* The root of the checkout that the test's program was built in. */
+static inline const char *kit_root(void)
+{
+    static char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 32);
+    path[n > 0 ? n : 0] = 0;
+    for (char *slash; (slash = strrchr(path, '/')) && slash != path;) {
+        snprintf(slash, 32, "/scripts/fetch-engines");
+        bool here = access(path, R_OK) == 0;
+        *slash = 0;
+        if (here)
+            return path;
+    }
+    return ".";
+}
+
 typedef struct sig {
     int rate;
     AVChannelLayout layout;
@@ -254,7 +270,7 @@ static inline void kit_plan(plan *p, const char *pairs, const char *layout, int 
     ta_settings *s = kit_settings(pairs);
     ta_audio_format in = { .sample_rate = rate, .sample_fmt = fmt };
     assert_int_equal(av_channel_layout_from_string(&in.layout, layout), 0);
-    p->status = ta_sound_plan(s, &in, NULL, codec, &p->chain, &p->target, &p->notes, &p->err);
+    p->status = ta_sound_plan(s, &in, NULL, NULL, codec, &p->chain, &p->target, &p->notes, &p->err);
     ta_settings_free(&s);
 }
 

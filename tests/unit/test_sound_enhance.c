@@ -224,7 +224,7 @@ static void out_of_memory(void **state)
         ta_error err = { 0 };
         ta_link link = { .type = AVMEDIA_TYPE_AUDIO, .audio = in }, out;
         ta_alloc_fail_at(n);
-        int r = ta_sound_plan(s, &in, NULL, "opus", &chain, &target, &notes, &err);
+        int r = ta_sound_plan(s, &in, NULL, NULL, "opus", &chain, &target, &notes, &err);
         if (r >= 0)
             r = ta_chain_configure(&chain, &link, &out, &err);
         ta_alloc_fail_at(0);

@@ -334,7 +334,7 @@ static void unnamed_channels(void **state)
     ta_audio_format in = { .sample_rate = 48000, .sample_fmt = AV_SAMPLE_FMT_S16 };
     in.layout = (AVChannelLayout){ .order = AV_CHANNEL_ORDER_UNSPEC, .nb_channels = 2 };
     plan p = { 0 };
-    assert_ok(ta_sound_plan(s, &in, NULL, "aac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
+    assert_ok(ta_sound_plan(s, &in, NULL, NULL, "aac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
     assert_non_null(strstr(p.notes.data, "stereo"));
     ta_link link = { .type = AVMEDIA_TYPE_AUDIO, .audio = in }, out;
     assert_ok(ta_chain_configure(&p.chain, &link, &out, &p.err), &p.err);

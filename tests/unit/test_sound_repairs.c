@@ -194,7 +194,7 @@ static void hum_is_found(void **state)
         ta_settings *set = kit_settings("dehum=auto");
         ta_audio_format in = { cases[i].rate, s->layout, AV_SAMPLE_FMT_FLTP };
         assert_true(ta_sound_wants_look(set));
-        assert_ok(ta_sound_plan(set, &in, &found, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
+        assert_ok(ta_sound_plan(set, &in, &found, NULL, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
         if (!p.notes.data || !strstr(p.notes.data, "was found"))
             fail_msg("the notes say: %s", p.notes.data);
         sig *only = sig_new(cases[i].rate, cases[i].layout, 6 * cases[i].rate);
@@ -231,7 +231,7 @@ static void no_hum_is_found(void **state)
     ta_audio_format in = { 48000, AV_CHANNEL_LAYOUT_STEREO, AV_SAMPLE_FMT_S16 };
     plan p = { 0 };
     ta_settings *set = kit_settings("dehum=auto");
-    assert_ok(ta_sound_plan(set, &in, &none, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
+    assert_ok(ta_sound_plan(set, &in, &none, NULL, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
     assert_int_equal(p.chain.count, 0); /* bit by bit */
     assert_non_null(strstr(p.notes.data, "no hum"));
     kit_plan_free(&p);

@@ -158,7 +158,7 @@ static void any_path(void **state)
     assert_ok(ta_settings_set(s, "speech-model", name, TA_FROM_COMMAND_LINE, NULL, &err), &err);
     plan p = { 0 };
     ta_audio_format format = { 48000, AV_CHANNEL_LAYOUT_MONO, AV_SAMPLE_FMT_FLTP };
-    assert_ok(ta_sound_plan(s, &format, NULL, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
+    assert_ok(ta_sound_plan(s, &format, NULL, NULL, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
     assert_int_equal(strlen(p.target.model_sha256), 64);
     sig *in = sig_new(48000, "mono", 4800), *out = sig_run(&p.chain, in, AV_SAMPLE_FMT_FLTP, 0);
     assert_int_equal(out->n, 4800);
@@ -247,7 +247,7 @@ static void the_guard_acts(void **state)
         assert_int_equal(ta_sound_wants_look(s), i % 3 > 0);
         ta_sound_findings found = { .seconds = 12, .music = i < 3, .streaks = 0.5 };
         ta_audio_format in = { 48000, AV_CHANNEL_LAYOUT_STEREO, AV_SAMPLE_FMT_FLTP };
-        assert_ok(ta_sound_plan(s, &in, &found, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
+        assert_ok(ta_sound_plan(s, &in, &found, NULL, "flac", &p.chain, &p.target, &p.notes, &p.err), &p.err);
         bool left_out = p.chain.count == 0 || strcmp(p.chain.stages[0]->name, "speech");
         assert_int_equal(left_out, i == 2);
         assert_int_equal(p.notes.data && strstr(p.notes.data, "like music"), i == 1 || i == 2);
