@@ -66,9 +66,11 @@ _terminalai() {
     --declick) words='off on' ;;
     --declip) words='off on' ;;
     --dehum) words='off auto 50 60' ;;
-    --speech-denoise) words='off rnnoise' ;;
-    --speech-model) files=1 ;;
+    --speech-denoise) words='off rnnoise deepfilternet gtcrn' ;;
+    --speech-model) return ;;
     --speech-limit) return ;;
+    --speech-post-filter) return ;;
+    --speech-channels) words='each linked' ;;
     --speech-guard) words='off warn skip' ;;
     --audio-enhance) words='none light moderate aggressive voice music report-light report-moderate deepfilternet' ;;
     --noise-floor) return ;;
@@ -108,7 +110,7 @@ _terminalai() {
         if ((COMP_CWORD == 1)); then
             words='restore batch queue work plan run-segment finish status verify metrics compare presets models notify settings doctor sample completion help version'
         elif [[ $cur == -* ]]; then
-            words='--help --start --end --split --field-order --sd-width --colour-space --colour-range --audio-tracks --subtitles --deinterlace --deinterlace-frames --field-rate --vfr --no-vfr --ivtc --crop --head-switching --chroma-shift-x --chroma-shift-y --dedot --no-dedot --deblock --denoise --denoise-strength --deband --contrast --brightness --saturation --gamma --colour-balance --levels --lut --lut-strength --engine --resolution --scaler --upscale-model --tile --tile-overlap --tile-tolerance --neural-engine --neural-device --neural-precision --square-pixels --no-square-pixels --sharpen --sharpen-strength --face-restore --face-model --face-strength --face-fidelity --face-upscale --face-detector --hdr --hdr-peak --encoder --crf --quality --encoder-preset --encoder-options --encoder-threads --bit-depth --audio-codec --audio-bitrate --declick --declip --dehum --speech-denoise --speech-model --speech-limit --speech-guard --audio-enhance --noise-floor --channel-fix --audio-layout --upmix --lfe-crossover --centre-mix --surround-delay --normalize --no-normalize --loudness --true-peak --limiter --no-limiter --loudness-range --audio-shift --audio-drift --preset --container --output-template --overwrite --no-overwrite --sidecar --no-sidecar --downloader --download-dir --download-limit --download-time --download-allow --dry-run --no-dry-run --preview --yes --no-yes --progress --log-level --log-json --no-log-json --notifications --threads --work-dir --segment --jobs --memory-limit --disk-wait --restart --no-restart --reserve --temp-limit --keep-temp --no-keep-temp'
+            words='--help --start --end --split --field-order --sd-width --colour-space --colour-range --audio-tracks --subtitles --deinterlace --deinterlace-frames --field-rate --vfr --no-vfr --ivtc --crop --head-switching --chroma-shift-x --chroma-shift-y --dedot --no-dedot --deblock --denoise --denoise-strength --deband --contrast --brightness --saturation --gamma --colour-balance --levels --lut --lut-strength --engine --resolution --scaler --upscale-model --tile --tile-overlap --tile-tolerance --neural-engine --neural-device --neural-precision --square-pixels --no-square-pixels --sharpen --sharpen-strength --face-restore --face-model --face-strength --face-fidelity --face-upscale --face-detector --hdr --hdr-peak --encoder --crf --quality --encoder-preset --encoder-options --encoder-threads --bit-depth --audio-codec --audio-bitrate --declick --declip --dehum --speech-denoise --speech-model --speech-limit --speech-post-filter --speech-channels --speech-guard --audio-enhance --noise-floor --channel-fix --audio-layout --upmix --lfe-crossover --centre-mix --surround-delay --normalize --no-normalize --loudness --true-peak --limiter --no-limiter --loudness-range --audio-shift --audio-drift --preset --container --output-template --overwrite --no-overwrite --sidecar --no-sidecar --downloader --download-dir --download-limit --download-time --download-allow --dry-run --no-dry-run --preview --yes --no-yes --progress --log-level --log-json --no-log-json --notifications --threads --work-dir --segment --jobs --memory-limit --disk-wait --restart --no-restart --reserve --temp-limit --keep-temp --no-keep-temp'
         else
             files=1
         fi ;;

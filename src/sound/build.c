@@ -105,7 +105,7 @@ int ta_sound_add_model(ta_sound_build *b, ta_sound_task task, const char *method
     static const char *const names[] = { "speech", "treble", "stems" };
     ta_sound_part part = { 0 };
     if (!b->engines)
-        return ta_fail(b->err, TA_ERR_UNAVAILABLE, "%s: no neural engine is there for it", method);
+        return ta_fail(b->err, TA_ERR_UNAVAILABLE, "%s: nothing is there that could run its model", method);
     int r = b->engines->make(b->engines->opaque, task, method, b->s, &part, b->err);
     if (r < 0)
         return r;

@@ -90,7 +90,7 @@ class Setup(unittest.TestCase):
                 status, said, _ = self.run_setup(group, engines=engines)
                 self.assertEqual(69, status)
                 self.assertRegex(said, "engines: +openvino onnxruntime.*\n.*missing could not be fetched")
-            self.assertEqual((69, "engines: --check openvino onnxruntime yt-dlp\n", ""),
+            self.assertEqual((69, "engines: --check openvino onnxruntime yt-dlp deepfilternet3 gtcrn\n", ""),
                              self.run_setup("test", "--check", engines=engines))
             self.assertRegex(self.run_setup("downloads", engines=engines)[1], "engines: +yt-dlp\n")
             for group in ("build", "demo", "bench", "deb"):

@@ -260,7 +260,7 @@ static void missing_engines(void **state)
     plan p;
     kit_plan(&p, "audio-enhance=deepfilternet", "stereo", 48000, AV_SAMPLE_FMT_S16, "aac");
     assert_int_equal(p.status, TA_ERR_UNAVAILABLE);
-    assert_non_null(strstr(p.err.hint, "rnnoise"));
+    assert_non_null(strstr(p.err.text[0], "deepfilternet"));
     assert_int_equal(p.chain.count, 0);
     kit_plan_free(&p);
 }
