@@ -44,8 +44,8 @@ def write(name, rate, *channels):
     """A file of 32-bit floats."""
     path = os.path.join(harness.folder(), name)
     raw = np.stack(channels, 1).astype("<f4").tobytes()
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "f32le", "-ar", str(rate), "-ac", str(len(channels)), "-i", "-",
-                    "-c:a", "pcm_f32le", path], input=raw, check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "f32le", "-ar", str(rate), "-ac", str(len(channels)),
+                    "-i", "-", "-c:a", "pcm_f32le", path], input=raw, check=True)
     return path
 
 
