@@ -106,6 +106,7 @@ void ta_places_readable(ta_places *p)
             add_matches(p, gpu_places[i]);
     add_list(p, getenv("LD_LIBRARY_PATH"));
     add_engine(p, getenv("TERMINALAI_OPENVINO"));
+    add_engine(p, getenv("TERMINALAI_ONNXRUNTIME"));
     ta_places_add(p, getenv("TERMINALAI_DATA"));
     add_home(p, "XDG_DATA_HOME", ".local/share", "models");
     add_home(p, "XDG_DATA_HOME", ".local/share", "engines");

@@ -41,9 +41,10 @@ def tries(how):
 
 
 @functools.lru_cache(None)
-def have_engine():
+def engines():
     said = h.call("doctor", expect=None).stdout
-    return any(line.split()[:2] in (["ok", "OpenVINO"], ["ok", "openvino"]) for line in said.splitlines())
+    return [name for name in ("openvino", "onnxruntime")
+            if any(line.split()[:2] == ["ok", name] for line in said.splitlines())]
 
 
 class Sandbox(h.Case):
@@ -104,22 +105,24 @@ class Sandbox(h.Case):
                 self.assertEqual(end["code"], 0, (end, crew.log))
                 self.assertEqual(h.sha256(end["message"]), want)
 
-    @unittest.skipUnless(have_engine(), "OpenVINO is not installed")
+    @unittest.skipUnless(engines(), "no engine for models is installed")
     def test_models(self):
         """A model runs in a confined worker: the same bytes as outside."""
         model = os.path.join(h.fresh_folder("model"), "twice.onnx")
         with open(model, "wb") as file:
             file.write(onnx.twice(1))
         flags = (*QUICK, "--engine", "realesrgan", "--upscale-model", model, "--resolution", "2x", "--deinterlace",
-                 "off")
-        want = h.sha256(h.restore(clip(1), *flags).output)
+                 "off", "--neural-engine")
         place = h.fresh_folder()
         with Crew("sandbox", "required" if landlock() else "on") as crew:
-            crew.give("m", clip(1), os.path.join(place, "out.mkv"), settings(*flags))
-            end = crew.end("m")
-            self.assertEqual(end["code"], 0, (end, crew.log))
-            self.assertIn("upscaling", {e["stage"] for e in crew.events if e["event"] == "progress"})
-        self.assertEqual(h.sha256(end["message"]), want)
+            for engine in engines():
+                want = h.sha256(h.restore(clip(1), *flags, engine).output)
+                crew.give(engine, clip(1), os.path.join(place, engine + ".mkv"), settings(*flags, engine))
+                end = crew.end(engine)
+                self.assertEqual(end["code"], 0, (end, crew.log))
+                self.assertIn("upscaling", {e["stage"] for e in crew.events
+                                            if e["event"] == "progress" and e["id"] == engine})
+                self.assertEqual(h.sha256(end["message"]), want)
 
 
 if __name__ == "__main__":
