@@ -102,7 +102,7 @@ static int wrap_part(ta_sound_build *b, const char *name, ta_sound_part *part)
 
 int ta_sound_add_model(ta_sound_build *b, ta_sound_task task, const char *method, const AVChannelLayout *out)
 {
-    static const char *const names[] = { "speech", "treble", "stems" };
+    static const char *const names[] = { [TA_SOUND_SPEECH] = "speech" };
     ta_sound_part part = { 0 };
     if (!b->engines)
         return ta_fail(b->err, TA_ERR_UNAVAILABLE, "%s: nothing is there that could run its model", method);

@@ -43,9 +43,7 @@ int ta_sound_look(const char *path, ta_input *known, int stream, ta_cancel *canc
 
 /* What models can do for a track; folders below this one offer them, how they work is theirs. */
 typedef enum ta_sound_task {
-    TA_SOUND_SPEECH, /* speech out of noise: any channels, the same ones leave */
-    TA_SOUND_TREBLE, /* what lies above the source's band: any channels, the same ones leave */
-    TA_SOUND_STEMS   /* stereo is taken apart and leaves as 5.1 (back) */
+    TA_SOUND_SPEECH /* speech out of noise: any channels, the same ones leave */
 } ta_sound_task;
 typedef struct ta_sound_part {
     ta_stage *stage; /* planar float at `rate`; as many samples leave as came, at the times they had */
@@ -68,7 +66,7 @@ typedef struct ta_sound_engines {
  * spec of each is libavfilter syntax. A chain that works on more than two channels where a filter can't is refused with
  * TA_ERR_USAGE. `codec` is the encoder's name in our settings ("aac"). `found` is what ta_sound_look found; NULL where
  * ta_sound_wants_look is false. `engines` (may be NULL: none) makes the stages of models. TA_ERR_UNAVAILABLE for a model,
- * weights or an engine that is missing.
+ * weights or an engine that is missing, and for upmix demucs, which nothing runs yet.
  *
  * Every stage keeps the picture's time: filters' delays are taken out, and as many samples leave as came in (times
  * 1 + audio-drift / 10^6, and the change of rate). audio-drift stretches about time 0. The samples leave
