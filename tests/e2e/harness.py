@@ -27,6 +27,7 @@ EXACT = ("--encoder", "ffv1")
 FAST = ("--encoder-preset", "ultrafast", "--crf", "10")
 # Sanitizers make everything slower.
 PATIENCE = float(os.environ.get("MESON_TEST_PATIENCE", "1"))
+SANITIZED = "TSAN_OPTIONS" in os.environ  # a sanitizer's own memory is no part of ours
 
 # ---- One look at a file for all meters: what is decoded or probed is kept for the next question --------------------
 
