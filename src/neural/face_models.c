@@ -158,11 +158,13 @@ static int output_of(const ta_session *s, int64_t width)
 
 static int check_detector(ta_face_detector *d, ta_error *err)
 {
-    ta_session_input(d->session, 0, &d->shape);
+    bool one = ta_session_inputs(d->session) == 1;
+    if (one)
+        ta_session_input(d->session, 0, &d->shape);
     d->scores = output_of(d->session, 2);
     d->boxes = output_of(d->session, 4);
     d->points = output_of(d->session, 2 * TA_FACE_POINTS);
-    if (ta_session_inputs(d->session) == 1 && is_picture(&d->shape) && d->scores >= 0 && d->boxes >= 0) {
+    if (one && is_picture(&d->shape) && d->scores >= 0 && d->boxes >= 0) {
         int64_t height = d->shape.dim[2], width = d->shape.dim[3];
         d->shape = TA_SHAPE(1, 3, height < 0 ? 240 : height, width < 0 ? 320 : width);
         if (d->shape.dim[2] <= MOST_SIZE && d->shape.dim[3] <= MOST_SIZE)

@@ -127,6 +127,14 @@ class Faces(harness.Case):
             now[:, 70:170, 110:210] = was[:, 70:170, 110:210]
             self.assertEqual(0, np.abs(was - now).max(), fmt)
 
+    def test_two_faces(self):
+        """Side by side, the second one partly beside the picture."""
+        find = model("two", onnx.detector([(0.9, *box((90.0, 100.0), 80.0)), (0.8, *box((300.0, 150.0), 90.0))]))
+        was, now = planes(self.plain())[0], planes(self.restore("--face-strength", "1", find=find))[0]
+        for rows, columns in ((slice(72, 128), slice(62, 118)), (slice(118, 182), slice(268, 320))):
+            self.assertLessEqual(np.abs(now[:, rows, columns] - (251 - was[:, rows, columns])).max(), 2)
+        self.assertEqual(0, np.abs(was - now)[:, :, 135:250].max())
+
     def dots(self, path, around, reach=7):
         """Where the light's centre of gravity is near each of the points, in the first frame."""
         luma = planes(path)[0][0].astype(float) - 16
@@ -251,6 +259,8 @@ class Faces(harness.Case):
         self.assertIn("nowhere.onnx", refused(*some, "--face-detector", "/nowhere.onnx", expect=66))
         self.assertIn("isn't made for faces", refused(*some, "--face-detector", "deepfilternet3", expect=64))
         self.assertIn("face-detector wants", refused(*some, "--face-detector", inverter(), expect=65))
+        blind = model("blind", onnx.blind_detector())
+        self.assertIn("face-detector wants", refused(*some, "--face-detector", blind, expect=65))
         self.assertIn("CodeFormer", refused("--face-restore", "codeformer", "--face-model", inverter(),
                                             "--face-detector", detector(), expect=65))
 
