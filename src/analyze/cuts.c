@@ -25,12 +25,12 @@ typedef struct cut_finder {
     AVPacket *pkt;
     AVFrame *frame;
     ta_scenes scenes;
-    int64_t last_us, step_us;    /* of frames */
-    int64_t first_us;            /* of the first frame looked at */
-    int64_t run_us;              /* where the present black or blue stretch began, or NONE */
-    int64_t quiet_us;            /* where the present silence began, or NONE */
-    int64_t sound_us;            /* up to where the sound was heard */
-    double sum;                  /* of squares in the present window */
+    int64_t last_us, step_us; /* of frames */
+    int64_t first_us;         /* of the first frame looked at */
+    int64_t run_us;           /* where the present black or blue stretch began, or NONE */
+    int64_t quiet_us;         /* where the present silence began, or NONE */
+    int64_t sound_us;         /* up to where the sound was heard */
+    double sum;               /* of squares in the present window */
     int64_t n, window_from_us;
     spans pictures, silences, found;
 } cut_finder;

@@ -15,7 +15,7 @@ void ta_luma_free(ta_luma *l);
 
 /* Black borders, gathered over frames. */
 typedef struct ta_borders {
-    int width, height; /* of the frames, 0 at first */
+    int width, height;             /* of the frames, 0 at first */
     uint8_t *row_max, *column_max; /* the brightest mean that each row and column had */
     int frames;
 } ta_borders;
@@ -45,11 +45,12 @@ typedef struct ta_scenes {
     int64_t least_us;
     ta_grid before, last; /* two frames back, and one */
     int seen;
-    double difference;    /* of the last frame from the one before it */
+    double difference;       /* of the last frame from the one before it */
     int64_t last_us, cut_us; /* times of the last frame and of the last cut (or of the first frame) */
-    double strength;      /* of a cut at the last frame that still waits for the next frame; 0 = none */
+    double strength;         /* of a cut at the last frame that still waits for the next frame; 0 = none */
 } ta_scenes;
-/* Looks at the next frame (NULL: the end). True when a scene begins at *cut_us, the time of the frame before this one. */
+/* Looks at the next frame (NULL: the end). True when a scene begins at *cut_us, the time of the frame before this one.
+ */
 bool ta_scenes_add(ta_scenes *s, const ta_grid *g, int64_t us, int64_t *cut_us);
 
 #endif

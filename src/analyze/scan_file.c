@@ -47,8 +47,8 @@ static int read_window(scan_job *j, int frames, ta_error *err)
     return r;
 }
 
-/* Places the next window; a seek that fails leaves the reader where it is, which is as good. Where time stamps would have
- * to be searched for (MPEG), the place in the file is enough. */
+/* Places the next window; a seek that fails leaves the reader where it is, which is as good. Where time stamps would
+ * have to be searched for (MPEG), the place in the file is enough. */
 static void seek_window(scan_job *j, int i, int64_t start, int64_t length)
 {
     AVFormatContext *ctx = ta_input_context(j->in);
@@ -100,7 +100,8 @@ static bool contradicts_header(const scan_job *j)
     return llabs(step - claimed) > 2 && llabs(step - claimed) * 20 > claimed;
 }
 
-int ta_scan_file(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_scan_report *report, ta_error *err)
+int ta_scan_file(const char *path, ta_input *known, int stream, ta_cancel *cancel, ta_scan_report *report,
+                 ta_error *err)
 {
     scan_job j = { .stream = stream };
     int r = open_scan(&j, path, known, cancel, err);

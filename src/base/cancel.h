@@ -22,11 +22,11 @@ bool ta_cancel_wait(ta_cancel *c, int64_t us);
  * Fills at most `max` (4 is always enough) and returns how many. They live as long as the tokens. */
 int ta_cancel_fds(const ta_cancel *c, int *fds, int max);
 
-/* Holds up, until it is let go or cancelled, whoever comes to ta_cancel_pass with this token or one below it: a pause. One
- * thread at a time may call it. 0, or TA_ERR_AGAIN without descriptors. */
+/* Holds up, until it is let go or cancelled, whoever comes to ta_cancel_pass with this token or one below it: a pause.
+ * One thread at a time may call it. 0, or TA_ERR_AGAIN without descriptors. */
 int ta_cancel_hold(ta_cancel *c, bool held);
-/* Where work is given on, between two frames or packets: waits while held. False when cancelled. Lock-free while not held;
- * NULL passes. */
+/* Where work is given on, between two frames or packets: waits while held. False when cancelled. Lock-free while not
+ * held; NULL passes. */
 bool ta_cancel_pass(const ta_cancel *c);
 
 #endif

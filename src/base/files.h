@@ -22,8 +22,8 @@ int ta_publish_open(ta_publish **p, const char *path, bool overwrite, ta_error *
 /* The same with a temporary path of the caller's choice, on the same file system as `path` (a job folder). What is
  * there is removed. */
 int ta_publish_open_as(ta_publish **p, const char *path, const char *temp, bool overwrite, ta_error *err);
-/* Takes over a file that another process has written, as the temporary one: TA_ERR_DATA when it is no plain file. It is never
- * unlinked, neither by abort nor when the process must end at once. */
+/* Takes over a file that another process has written, as the temporary one: TA_ERR_DATA when it is no plain file. It is
+ * never unlinked, neither by abort nor when the process must end at once. */
 int ta_publish_adopt(ta_publish **p, const char *path, const char *temp, bool overwrite, ta_error *err);
 const char *ta_publish_temp(const ta_publish *p); /* the temporary path */
 const char *ta_publish_path(const ta_publish *p); /* the final path */

@@ -17,10 +17,11 @@ typedef struct ta_job_folder ta_job_folder;
 int ta_job_folder_open(ta_job_folder **f, const char *output, const char *work_dir, ta_error *err);
 /* Is there a job folder of this output, from a run that was interrupted or goes on? */
 bool ta_job_folder_exists(const char *output, const char *work_dir);
-/* Works in an existing folder by its own path: alone (`alone`: takes the lock, TA_ERR_AGAIN when somebody has it) or beside
- * others. TA_ERR_NOINPUT when it doesn't exist. Close it with `keep`. */
+/* Works in an existing folder by its own path: alone (`alone`: takes the lock, TA_ERR_AGAIN when somebody has it) or
+ * beside others. TA_ERR_NOINPUT when it doesn't exist. Close it with `keep`. */
 int ta_job_folder_join(ta_job_folder **f, const char *path, bool alone, ta_error *err);
-/* Removes everything in it but the lock, which the caller must hold, and these files (a list that NULL ends, or NULL). */
+/* Removes everything in it but the lock, which the caller must hold, and these files (a list that NULL ends, or NULL).
+ */
 void ta_job_folder_empty(ta_job_folder *f, const char *const *keep);
 const char *ta_job_folder_path(const ta_job_folder *f);
 /* The path of the file `name` in the folder: a new string (ta_free), NULL when out of memory. The file is not created.
@@ -28,7 +29,8 @@ const char *ta_job_folder_path(const ta_job_folder *f);
 char *ta_job_folder_file(ta_job_folder *f, const char *name);
 /* The same for a file that another run can go on with: its path is not noted, so it stays when the process ends. */
 char *ta_job_folder_keep(const ta_job_folder *f, const char *name);
-/* From now on the folder stays when the process ends at once, with its lock file, by whose age it is cleaned some day. */
+/* From now on the folder stays when the process ends at once, with its lock file, by whose age it is cleaned some day.
+ */
 void ta_job_folder_stay(ta_job_folder *f);
 /* Lets go of the lock and, unless `keep`, removes the folder with all that is in it. Safe on NULL; frees *f. */
 void ta_job_folder_close(ta_job_folder **f, bool keep);

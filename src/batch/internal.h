@@ -30,7 +30,7 @@ struct ta_batch {
     ta_batch_fn fn;
     void *opaque;
     ta_models *models; /* of sound, for all jobs: each is loaded once */
-    double seconds; /* of the run */
+    double seconds;    /* of the run */
     int status;
     /* -- guarded by lock while it runs */
     pthread_mutex_t lock;

@@ -22,7 +22,7 @@ int ta_batch_new(ta_batch **out, const ta_settings *settings, const ta_batch_opt
     b->o.parallel = TA_CLAMP(o->parallel, 1, TA_BATCH_MAX_PARALLEL);
     b->settings = ta_settings_copy(settings);
     int r = b->settings && b->o.output && (b->o.pattern || !o->pattern) ? ta_models_new(&b->models, err)
-                                                                         : ta_no_memory(err);
+                                                                        : ta_no_memory(err);
     if (r >= 0)
         r = ta_output_extension(b->settings, &b->extension, err);
     if (r < 0)

@@ -14,13 +14,13 @@ typedef struct ta_verb {
      * printed by main. */
     int (*run)(int argc, char **argv, ta_error *err);
     const char *more; /* help text of the verb's own flags, lines that end with \n; NULL for none */
-    bool hidden; /* for the program itself: found, but neither listed nor suggested */
+    bool hidden;      /* for the program itself: found, but neither listed nor suggested */
 } ta_verb;
 
 extern const ta_verb ta_verb_restore, ta_verb_batch, ta_verb_verify, ta_verb_settings, ta_verb_presets, ta_verb_doctor,
     ta_verb_sample, ta_verb_completion, ta_verb_metrics, ta_verb_compare, ta_verb_help, ta_verb_version, ta_verb_plan,
-    ta_verb_run_segment, ta_verb_finish, ta_verb_status, ta_verb_models, ta_verb_queue, ta_verb_work,
-    ta_verb_notify, ta_verb_worker;
+    ta_verb_run_segment, ta_verb_finish, ta_verb_status, ta_verb_models, ta_verb_queue, ta_verb_work, ta_verb_notify,
+    ta_verb_worker;
 /* All verbs, in the order of `help`; ends with NULL. */
 extern const ta_verb *const ta_verbs[];
 /* The verb of this name, or NULL. */

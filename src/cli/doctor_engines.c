@@ -10,8 +10,7 @@ static void runtime(ta_findings *f, ta_engine engine)
     ta_engine_look(engine, &info);
     if (info.found)
         ta_found(f, "engines", TA_FOUND_FINE, info.name, NULL, "%s %s for %s, %s%s", info.title, info.version,
-                 info.devices, info.path,
-                 engine == TA_ENGINE_OPENVINO && ta_cpu_has_bf16() ? ", with bf16" : "");
+                 info.devices, info.path, engine == TA_ENGINE_OPENVINO && ta_cpu_has_bf16() ? ", with bf16" : "");
     else
         ta_found(f, "engines", TA_FOUND_ABSENT, info.name, info.advice, "%s", info.problem);
 }

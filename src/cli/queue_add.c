@@ -11,7 +11,8 @@
 
 enum { AT_ONCE = 1000 };
 
-/* ---- Paths that mean the same in every process ---------------------------------------------------------------------- */
+/* ---- Paths that mean the same in every process ----------------------------------------------------------------------
+ */
 
 /* Of a path whose last part need not exist (ta_free). */
 static char *absolute(const char *path, ta_error *err)
@@ -57,7 +58,8 @@ static int settle_paths(ta_settings *s, ta_error *err)
     return 0;
 }
 
-/* ---- Jobs ----------------------------------------------------------------------------------------------------------- */
+/* ---- Jobs -----------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct adding {
     ta_queue_call *c;
@@ -76,8 +78,9 @@ static int add_job(adding *a, const char *input, const char *output, ta_error *e
         return err && err->code ? (int)err->code : TA_ERR_NOINPUT;
     json_t *job = json_pack("{s:s, s:s, s:s, s:I}", "input", in, "output", output, "source", "cli", "priority",
                             (json_int_t)a->priority);
-    int r = job ? 0
-                : ta_fail(err, TA_ERR_USAGE, "the name of '%s' or of its output is no UTF-8, which the queue needs", in);
+    int r =
+        job ? 0
+            : ta_fail(err, TA_ERR_USAGE, "the name of '%s' or of its output is no UTF-8, which the queue needs", in);
     if (job && a->needs)
         json_object_set(job, "needs", a->needs);
     if (job && a->c->own[TA_QF_PAUSED])
@@ -105,8 +108,10 @@ static int add_item(adding *a, const ta_batch_item *item, ta_error *err)
 
 static int add_batch(adding *a, char **inputs, int n, const char *folder, ta_error *err)
 {
-    ta_batch_options o = { .output = folder, .pattern = a->c->own[TA_QF_PATTERN],
-                           .recursive = a->c->own[TA_QF_RECURSIVE] != NULL, .parallel = 1 };
+    ta_batch_options o = { .output = folder,
+                           .pattern = a->c->own[TA_QF_PATTERN],
+                           .recursive = a->c->own[TA_QF_RECURSIVE] != NULL,
+                           .parallel = 1 };
     ta_batch *b = NULL;
     int r = ta_batch_new(&b, a->c->settings, &o, ta_cli_cancel(), err);
     for (int i = 0; r >= 0 && i < n; i++)
@@ -156,7 +161,8 @@ static int add_url(adding *a, const char *url, const char *output, ta_error *err
 /* What -o names is a file when one file goes in and it looks like one: it has an extension and is no folder. */
 static bool names_a_file(const ta_queue_call *c, const char *output)
 {
-    return c->words == 1 && !ta_is_dir(c->argv[0]) && !ta_is_dir(output) && *ta_path_ext(output) && !ta_ends(output, "/");
+    return c->words == 1 && !ta_is_dir(c->argv[0]) && !ta_is_dir(output) && *ta_path_ext(output) &&
+           !ta_ends(output, "/");
 }
 
 static int read_inputs(adding *a, ta_error *err)
@@ -201,7 +207,8 @@ static int read_needs(adding *a, ta_error *err)
     return r;
 }
 
-/* ---- Sending -------------------------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------------------------------
+ */
 
 static json_t *part_of(const json_t *list, size_t from, size_t n)
 {
@@ -216,8 +223,8 @@ static int send_all(const adding *a, json_t *settings, json_t *all, ta_error *er
     ta_client *client = NULL;
     int r = ta_client_open(&client, a->c->dir, ta_cli_cancel(), err);
     for (size_t i = 0; r >= 0 && i < json_array_size(a->jobs); i += AT_ONCE) {
-        json_t *request = json_pack("{s:s, s:[O], s:o}", "do", "add", "settings", settings, "jobs",
-                                    part_of(a->jobs, i, AT_ONCE));
+        json_t *request =
+            json_pack("{s:s, s:[O], s:o}", "do", "add", "settings", settings, "jobs", part_of(a->jobs, i, AT_ONCE));
         json_t *reply = NULL;
         r = request ? ta_client_request(client, request, &reply, err) : ta_no_memory(err);
         json_array_extend(json_object_get(all, "added"), json_object_get(reply, "added"));
@@ -233,7 +240,8 @@ static void tell(const adding *a, const json_t *all)
 {
     size_t i;
     json_t *id, *twin;
-    json_array_foreach(json_object_get(all, "added"), i, id) {
+    json_array_foreach(json_object_get(all, "added"), i, id)
+    {
         const json_t *job = json_array_get(a->jobs, i);
         if (json_integer_value(id))
             printf("job %lld: %s -> %s\n", (long long)json_integer_value(id),
@@ -267,9 +275,8 @@ static int show_only(const adding *a, ta_error *err)
     json_t *job;
     if (a->c->json)
         return ta_queue_print_json(json_incref(a->jobs), err);
-    json_array_foreach(a->jobs, i, job)
-        printf("%s -> %s\n", json_string_value(json_object_get(job, "input")),
-               json_string_value(json_object_get(job, "output")));
+    json_array_foreach(a->jobs, i, job) printf("%s -> %s\n", json_string_value(json_object_get(job, "input")),
+                                               json_string_value(json_object_get(job, "output")));
     return 0;
 }
 

@@ -8,12 +8,14 @@
 
 enum { AT_ONCE = 200, LONGEST_LINE = 32 << 20 };
 
-/* ---- Export --------------------------------------------------------------------------------------------------------- */
+/* ---- Export ---------------------------------------------------------------------------------------------------------
+ */
 
 static int write_line(void *opaque, const char *line, ta_error *err)
 {
     FILE *out = opaque;
-    return fputs(line, out) < 0 || fputc('\n', out) < 0 ? ta_fail_errno(err, errno, true, "can't write", "the export") : 0;
+    return fputs(line, out) < 0 || fputc('\n', out) < 0 ? ta_fail_errno(err, errno, true, "can't write", "the export")
+                                                        : 0;
 }
 
 static int add_line(void *opaque, const char *line, ta_error *err)
@@ -39,7 +41,8 @@ int ta_queue_export(ta_queue_call *c, ta_error *err)
     return r;
 }
 
-/* ---- Import --------------------------------------------------------------------------------------------------------- */
+/* ---- Import ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct importing {
     ta_client *client;
@@ -77,7 +80,8 @@ static int send_batch(importing *m, ta_error *err)
         return 0;
     request = json_pack("{s:s, s:O, s:O}", "do", "add", "settings", m->used, "jobs", m->jobs);
     int r = request ? ta_client_request(m->client, request, &reply, err) : ta_no_memory(err);
-    json_array_foreach(json_object_get(reply, "added"), i, id) {
+    json_array_foreach(json_object_get(reply, "added"), i, id)
+    {
         json_t *old = json_object_get(json_array_get(m->jobs, i), "job");
         m->added += json_integer_value(id) > 0;
         m->skipped += json_integer_value(id) == 0;
@@ -95,7 +99,8 @@ static json_t *new_needs(const importing *m, const json_t *old)
     json_t *list = json_array(), *need;
     size_t i;
     char key[24];
-    json_array_foreach(old, i, need) {
+    json_array_foreach(old, i, need)
+    {
         json_t *new = json_object_get(m->ids, key_of(need, key));
         if (new)
             json_array_append(list, new);
@@ -189,7 +194,8 @@ int ta_queue_import(ta_queue_call *c, ta_error *err)
     for (size_t i = 0; i < TA_COUNT(all); i++)
         json_decref(all[i]);
     if (r >= 0 && c->json)
-        return ta_queue_print_json(json_pack("{s:I, s:I}", "added", (json_int_t)m.added, "skipped", (json_int_t)m.skipped), err);
+        return ta_queue_print_json(
+            json_pack("{s:I, s:I}", "added", (json_int_t)m.added, "skipped", (json_int_t)m.skipped), err);
     if (r >= 0)
         printf("added: %lld, waiting already: %lld\n", (long long)m.added, (long long)m.skipped);
     return r;

@@ -46,7 +46,8 @@ static void print_counts(const json_t *o)
     const char *name;
     json_t *count;
     bool any = false;
-    json_object_foreach(json_object_get(o, "counts"), name, count) {
+    json_object_foreach(json_object_get(o, "counts"), name, count)
+    {
         if (json_integer_value(count))
             printf("%s%s: %lld", any ? ", " : "", name, (long long)json_integer_value(count));
         any |= json_integer_value(count) > 0;
@@ -92,8 +93,7 @@ void ta_queue_print_job(const json_t *job)
     if (json_is_integer(json_object_get(job, "waits_for")))
         printf("waits:    for job %lld\n", number(job, "waits_for"));
     printf("settings:\n");
-    json_object_foreach(json_object_get(job, "settings"), name, value)
-        print_value(name, value);
+    json_object_foreach(json_object_get(job, "settings"), name, value) print_value(name, value);
 }
 
 void ta_queue_print_stats(const json_t *stats)
@@ -101,8 +101,9 @@ void ta_queue_print_stats(const json_t *stats)
     const json_t *ever = json_object_get(stats, "ever"), *mean = json_object_get(ever, "mean_seconds");
     char span[32];
     print_counts(stats);
-    printf("ever: completed %lld, failed %lld, cancelled %lld; %s of work", number(ever, "completed"), number(ever, "failed"),
-           number(ever, "cancelled"), ta_print_span(json_number_value(json_object_get(ever, "seconds")), span));
+    printf("ever: completed %lld, failed %lld, cancelled %lld; %s of work", number(ever, "completed"),
+           number(ever, "failed"), number(ever, "cancelled"),
+           ta_print_span(json_number_value(json_object_get(ever, "seconds")), span));
     if (json_is_number(mean))
         printf(", %s a job", ta_print_span(json_number_value(mean), span));
     printf("\n");
@@ -112,9 +113,9 @@ void ta_queue_print_outbox(const json_t *outbox)
 {
     size_t i;
     json_t *row;
-    json_array_foreach(json_object_get(outbox, "rows"), i, row)
-        printf("%6lld  %-7s  job %lld to %s, %lld failed%s%s\n", number(row, "id"), text(row, "state"), number(row, "job"),
-               text(row, "channel"), number(row, "tries"), *text(row, "why") ? ": " : "", text(row, "why"));
+    json_array_foreach(json_object_get(outbox, "rows"), i, row) printf(
+        "%6lld  %-7s  job %lld to %s, %lld failed%s%s\n", number(row, "id"), text(row, "state"), number(row, "job"),
+        text(row, "channel"), number(row, "tries"), *text(row, "why") ? ": " : "", text(row, "why"));
     printf("waiting: %lld, given up: %lld\n", number(outbox, "waiting"), number(outbox, "given_up"));
 }
 
@@ -127,13 +128,14 @@ void ta_queue_print_event(const json_t *event)
     } else if (strcmp(kind, "job") == 0) {
         printf("job %lld: %s", number(event, "id"), text(event, "state"));
         if (is_begun(event))
-            printf(" %.1f %%%s%s", json_number_value(json_object_get(event, "percent")), *eta_of(event, eta) ? ", left " : "",
-                   eta_of(event, eta));
+            printf(" %.1f %%%s%s", json_number_value(json_object_get(event, "percent")),
+                   *eta_of(event, eta) ? ", left " : "", eta_of(event, eta));
         printf("\n");
     } else if (strcmp(kind, "removed") == 0) {
         printf("job %lld: removed\n", number(event, "id"));
     } else {
-        printf("%s\n", strcmp(kind, "queue") == 0 ? "the queue was paused, resumed or put in another order"
-                                                 : "more happened than could be told; `terminalai queue list` shows all");
+        printf("%s\n", strcmp(kind, "queue") == 0
+                           ? "the queue was paused, resumed or put in another order"
+                           : "more happened than could be told; `terminalai queue list` shows all");
     }
 }

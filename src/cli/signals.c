@@ -41,7 +41,7 @@ ta_cancel *ta_cli_cancel(void)
     return made;
 }
 
-static void catch(bool with_deadline)
+static void catch (bool with_deadline)
 {
     ta_cli_cancel();
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -59,10 +59,10 @@ static void catch(bool with_deadline)
 
 void ta_cli_catch_signals(void)
 {
-    catch(true);
+    catch (true);
 }
 
 void ta_cli_catch_signals_calmly(void)
 {
-    catch(false);
+    catch (false);
 }

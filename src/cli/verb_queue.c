@@ -5,12 +5,13 @@
 
 #include "cli/queue_verb.h"
 
-static const char *const own_flags[] = { "queue-dir=", "json",    "output,o=", "recursive,r", "pattern=",  "priority=",
-                                         "needs=",     "paused",  "state=",    "offset=",     "limit=",    "top",
-                                         "bottom",     "before=", "after=",    "completed",   "ended",     "all",
-                                         NULL };
+static const char *const own_flags[] = {
+    "queue-dir=", "json", "output,o=", "recursive,r", "pattern=", "priority=", "needs=", "paused", "state=", "offset=",
+    "limit=",     "top",  "bottom",    "before=",     "after=",   "completed", "ended",  "all",    NULL
+};
 
-/* ---- Asking --------------------------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------------------------------
+ */
 
 int ta_queue_ask(const ta_queue_call *c, json_t *request, json_t **reply, ta_error *err)
 {
@@ -73,7 +74,8 @@ static int set_number(json_t *request, const char *key, const char *flag, const 
     return r;
 }
 
-/* ---- Subverbs ------------------------------------------------------------------------------------------------------- */
+/* ---- Subverbs -------------------------------------------------------------------------------------------------------
+ */
 
 static int list(ta_queue_call *c, ta_error *err)
 {
@@ -136,8 +138,7 @@ static int ask_and_tell(ta_queue_call *c, json_t *request, const char *done, ta_
     size_t i, n = json_array_size(json_object_get(reply, "done"));
     json_t *id;
     printf("%s:", n ? done : "done");
-    json_array_foreach(json_object_get(reply, "done"), i, id)
-        printf(" %lld", (long long)json_integer_value(id));
+    json_array_foreach(json_object_get(reply, "done"), i, id) printf(" %lld", (long long)json_integer_value(id));
     printf("\n");
     json_decref(reply);
     return 0;
@@ -288,7 +289,8 @@ static int repair(ta_queue_call *c, ta_error *err)
     return r;
 }
 
-/* ---- Dispatch ------------------------------------------------------------------------------------------------------- */
+/* ---- Dispatch -------------------------------------------------------------------------------------------------------
+ */
 
 #define BIT(f) (1u << TA_QF_##f)
 
@@ -297,7 +299,8 @@ static const struct subverb {
     int (*run)(ta_queue_call *c, ta_error *err);
     unsigned flags; /* besides --queue-dir */
 } subverbs[] = {
-    { "add", ta_queue_add, BIT(JSON) | BIT(OUTPUT) | BIT(RECURSIVE) | BIT(PATTERN) | BIT(PRIORITY) | BIT(NEEDS) | BIT(PAUSED) },
+    { "add", ta_queue_add,
+      BIT(JSON) | BIT(OUTPUT) | BIT(RECURSIVE) | BIT(PATTERN) | BIT(PRIORITY) | BIT(NEEDS) | BIT(PAUSED) },
     { "list", list, BIT(JSON) | BIT(STATE) | BIT(OFFSET) | BIT(LIMIT) },
     { "show", show, BIT(JSON) },
     { "watch", watch, BIT(JSON) },
@@ -412,6 +415,7 @@ const ta_verb ta_verb_queue = {
         "For all of them:\n"
         "  --queue-dir DIR   the queue's folder (TERMINALAI_QUEUE, else $XDG_STATE_HOME/terminalai/queue)\n"
         "  --json            replies as JSON (not: export, repair)\n"
-        "States: pending, downloading, analysing, preprocessing, upscaling, encoding, finishing, paused, completed, failed,\n"
+        "States: pending, downloading, analysing, preprocessing, upscaling, encoding, finishing, paused, completed, "
+        "failed,\n"
         "cancelled.\n",
 };

@@ -6,7 +6,7 @@
 #include "queue/queue.h"
 
 enum { OWN_DIR, OWN_WORKERS, OWN_GPU, OWN_MEMORY, OWN_WATCH, OWN_DRAIN, OWN_REQUIRE, OWN_NO_SANDBOX, OWN_COUNT };
-static const char *const flags[] = { "queue-dir=", "workers=", "gpu-jobs=",       "memory=",   "watch=",
+static const char *const flags[] = { "queue-dir=", "workers=",        "gpu-jobs=",  "memory=", "watch=",
                                      "drain",      "require-sandbox", "no-sandbox", NULL };
 
 static int read_number(const char *flag, const char *text, long min, long max, int *out, ta_error *err)
@@ -106,7 +106,8 @@ const ta_verb ta_verb_work = {
     .run = run,
     .more = "      --workers N         processes that work at once (default 1: a job uses all CPUs)\n"
             "      --gpu-jobs N        at once, of those that want the GPU (default 1)\n"
-            "      --memory SIZE       of all workers together: a job counts with its memory-limit, else with 1 GB, or 3 GB\n"
+            "      --memory SIZE       of all workers together: a job counts with its memory-limit, else with 1 GB, or "
+            "3 GB\n"
             "                          with neural models; a job that needs more runs alone\n"
             "      --watch FILE        watch folders (default watch.yaml beside your configuration)\n"
             "      --drain             ends when nothing is left to do; the exit code says whether jobs failed\n"

@@ -44,8 +44,8 @@ typedef struct ta_stage_class {
 
 struct ta_stage {
     const ta_stage_class *cls;
-    char *name;       /* shown to people: "denoise" */
-    char *spec;       /* what it does, in its own syntax: "hqdn3d=4:3:6:4.5" */
+    char *name; /* shown to people: "denoise" */
+    char *spec; /* what it does, in its own syntax: "hqdn3d=4:3:6:4.5" */
     void *priv;
     ta_link in, out;
     int look_behind, look_ahead; /* frames that one output frame depends on besides its own */
@@ -53,14 +53,15 @@ struct ta_stage {
     int threads;                 /* for slices inside the stage */
     ta_emit emit;
     void *emit_to;
-    int blamed;                  /* its failure was reported once */
+    int blamed; /* its failure was reported once */
 };
 
 /* A stage that runs `spec`. For ta_filter_stage, `spec` is any libavfilter chain or graph with one input and one
  * output. NULL when out of memory. */
 ta_stage *ta_stage_new(const ta_stage_class *cls, const char *name, const char *spec);
 void ta_stage_free(ta_stage **st);
-/* For a stage that wraps another: configures `inner`, with the threads of `outer`; what it emits goes to emit(outer, ...). */
+/* For a stage that wraps another: configures `inner`, with the threads of `outer`; what it emits goes to emit(outer,
+ * ...). */
 int ta_stage_configure_inner(ta_stage *outer, ta_stage *inner, ta_emit emit, const ta_link *in, ta_link *out,
                              ta_error *err);
 /* A libavfilter graph. Colour, SAR, field flags and side data ride on its frames; libav inserts no conversion
@@ -76,8 +77,8 @@ int ta_chain_add(ta_chain *c, ta_stage *st); /* takes ownership, also on failure
 void ta_chain_free(ta_chain *c);
 /* Configures all stages from `in`; `out` is the last one's. */
 int ta_chain_configure(ta_chain *c, const ta_link *in, ta_link *out, ta_error *err);
-/* Runs a frame (NULL drains) through all stages in the calling thread, into emit. A stage whose input changes its format
- * is drained and configured anew. */
+/* Runs a frame (NULL drains) through all stages in the calling thread, into emit. A stage whose input changes its
+ * format is drained and configured anew. */
 int ta_chain_push(ta_chain *c, AVFrame *frame, ta_emit emit, void *to, ta_error *err);
 /* The same for `count` stages in a row. */
 int ta_stages_push(ta_stage **stages, int count, AVFrame *frame, ta_emit emit, void *to, ta_error *err);
@@ -89,13 +90,14 @@ typedef struct ta_edge ta_edge;
 
 typedef struct ta_flow_node_stats {
     char name[48];
-    uint64_t in, out;          /* frames or packets */
-    int64_t busy_us, cpu_us;   /* wall time working; CPU time of its thread */
+    uint64_t in, out;        /* frames or packets */
+    int64_t busy_us, cpu_us; /* wall time working; CPU time of its thread */
     int64_t wait_in_us, wait_out_us;
-    size_t depth, max_depth;   /* of its input edge */
+    size_t depth, max_depth; /* of its input edge */
 } ta_flow_node_stats;
 
-/* A flow ends when all nodes returned. The first failure (or cancel) aborts every edge, and becomes the flow's error. */
+/* A flow ends when all nodes returned. The first failure (or cancel) aborts every edge, and becomes the flow's error.
+ */
 ta_flow *ta_flow_new(ta_cancel *cancel);
 void ta_flow_free(ta_flow **f);
 

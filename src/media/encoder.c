@@ -58,9 +58,9 @@ static void set_quality(AVDictionary **o, const char *encoder, int crf)
     }
 }
 
-/* x264's AVX-512 code for macroblock trees (mbtree; seen in its release 164) reads memory that nobody wrote where a row has
- * no multiple of eight macroblocks: the same pictures then give other bytes from run to run, in the ffmpeg program as well
- * (MALLOC_PERTURB_ shows it). There it gets AVX2 and what comes with it. */
+/* x264's AVX-512 code for macroblock trees (mbtree; seen in its release 164) reads memory that nobody wrote where a row
+ * has no multiple of eight macroblocks: the same pictures then give other bytes from run to run, in the ffmpeg program
+ * as well (MALLOC_PERTURB_ shows it). There it gets AVX2 and what comes with it. */
 static const char *steady_x264(const ta_video_encoding *v, int width)
 {
 #if defined(__x86_64__)

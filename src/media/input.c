@@ -27,7 +27,7 @@ struct ta_input {
     unsigned n_times;
     ta_input_stats stats;
     int bad_reads;
-    bool moved; /* another reader has been at work */
+    bool moved;            /* another reader has been at work */
     ta_input_reader *read; /* in place of the linear reading */
     void (*drop)(void *opaque);
     void *opaque;
@@ -48,8 +48,8 @@ static int fail_open(ta_input *in, int averror, ta_error *err)
     return ta_hint(err, "look at it with `ffprobe`; a capture that was cut off may need its own program's repair");
 }
 
-/* How long the first look at the streams is, and the second where the first found too little: a tape may begin with half
- * a minute of picture before there is any sound. */
+/* How long the first look at the streams is, and the second where the first found too little: a tape may begin with
+ * half a minute of picture before there is any sound. */
 static const struct probe {
     int64_t bytes, us;
 } first_look = { 10 * 1000 * 1000, 3 * 1000000 }, long_look = { 200 * 1000 * 1000, 60 * 1000000 };

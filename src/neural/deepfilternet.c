@@ -2,13 +2,13 @@
  * Real-Time Speech Enhancement", INTERSPEECH 2023 (arXiv 2305.08227).
  *
  * 48 kHz, frames of 20 ms each 10 ms. An encoder sees the power of 32 bands on the ERB scale and the lowest 96 bins,
- * both normalised by their own slow means, two frames ahead of the frame that is made. One decoder gives a gain for each
- * band, another one a complex filter of five frames (two behind, two ahead) for each of the 96 bins (5 kHz), which takes
- * the place of the gains there.
+ * both normalised by their own slow means, two frames ahead of the frame that is made. One decoder gives a gain for
+ * each band, another one a complex filter of five frames (two behind, two ahead) for each of the 96 bins (5 kHz), which
+ * takes the place of the gains there.
  *
  * A track runs in pieces of a fixed length, for which the engine compiles. The files have no place where the recurrent
- * state goes in and out, and pad with zeros before the first frame; onnx_state.c changes both, so pieces join to what the
- * whole would give: states and the last frames that a convolution looks back on are carried from piece to piece. */
+ * state goes in and out, and pad with zeros before the first frame; onnx_state.c changes both, so pieces join to what
+ * the whole would give: states and the last frames that a convolution looks back on are carried from piece to piece. */
 #include "neural/denoiser.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@ enum {
     HOP = 480,
     BINS = HOP + 1,
     BANDS = 32,
-    LOW = 96,  /* bins with filters */
+    LOW = 96, /* bins with filters */
     TAPS = 5,
     AHEAD = 2,      /* frames that the features are ahead; and that the filters look ahead */
     BEHIND = 2,     /* frames that the first convolutions and the filters look back */
@@ -31,8 +31,8 @@ enum {
     STATES = 2 /* of a part, at most */
 };
 
-static const unsigned char widths[BANDS] = { 2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  5,  5,  7,
-                                             7,  8,  10, 12, 13, 15, 18, 20, 24, 28, 31, 37, 42, 50, 56, 67 };
+static const unsigned char widths[BANDS] = { 2, 2, 2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  5,  5,  7,
+                                             7, 8, 10, 12, 13, 15, 18, 20, 24, 28, 31, 37, 42, 50, 56, 67 };
 static const float smooth = 0.99F; /* of the slow means: exp(-hop / rate / 1 s), rounded as in training */
 
 enum { ENCODER, GAINS, FILTERS };
@@ -43,8 +43,8 @@ typedef struct wire {
     const char *name;
     int to;
 } wire;
-static const wire wires[] = { { "emb", GAINS }, { "e3", GAINS },    { "e2", GAINS }, { "e1", GAINS },
-                              { "e0", GAINS },  { "emb", FILTERS } };
+static const wire wires[] = { { "emb", GAINS }, { "e3", GAINS }, { "e2", GAINS },
+                              { "e1", GAINS },  { "e0", GAINS }, { "emb", FILTERS } };
 
 typedef struct deepfilter {
     ta_denoiser_options o;
@@ -55,15 +55,15 @@ typedef struct deepfilter {
     /* Frames [first, first + count) of the track; those before it are nothing but zeros. */
     int64_t first;
     int count;
-    int64_t next;    /* the frame that the next piece begins with; -AHEAD at first, as features are looked at */
-    int64_t total;   /* frames of the track; INT64_MAX until the end is known */
-    bool begun;      /* there are states to be carried on */
-    float *spectra;  /* [FRAMES][channels][BINS][2] */
-    float *bands;    /* [FRAMES][BANDS] */
-    float *low;      /* [2][FRAMES][LOW] */
-    float *c0;       /* [CHANNELS][LOW_BEHIND][LOW]: the end of the last piece's */
-    float *mean;     /* [BINS][2] */
-    float *out;      /* [channels][BINS][2] */
+    int64_t next;   /* the frame that the next piece begins with; -AHEAD at first, as features are looked at */
+    int64_t total;  /* frames of the track; INT64_MAX until the end is known */
+    bool begun;     /* there are states to be carried on */
+    float *spectra; /* [FRAMES][channels][BINS][2] */
+    float *bands;   /* [FRAMES][BANDS] */
+    float *low;     /* [2][FRAMES][LOW] */
+    float *c0;      /* [CHANNELS][LOW_BEHIND][LOW]: the end of the last piece's */
+    float *mean;    /* [BINS][2] */
+    float *out;     /* [channels][BINS][2] */
 } deepfilter;
 
 /* ---- Features --------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* Speech denoisers that work on spectra. Private to neural.
  *
- * A denoiser gets the frames of one or more channels one after another and gives them back in order, some of them later.
- * With more than one channel it finds one filter, from their mean, and applies it to all of them: the stereo image
- * stays. */
+ * A denoiser gets the frames of one or more channels one after another and gives them back in order, some of them
+ * later. With more than one channel it finds one filter, from their mean, and applies it to all of them: the stereo
+ * image stays. */
 #ifndef TA_NEURAL_DENOISER_H
 #define TA_NEURAL_DENOISER_H
 

@@ -20,8 +20,8 @@ static int choose_precision(const ta_settings *s, ta_session_options *o, ta_erro
 {
     bool could = o->engine == TA_ENGINE_OPENVINO && ta_cpu_has_bf16();
     bool wanted = ta_get_is(s, TA_SET_neural_precision, "bf16");
-    o->precision = wanted || (could && ta_get_is(s, TA_SET_neural_precision, "auto")) ? TA_PRECISION_BF16
-                                                                                       : TA_PRECISION_FP32;
+    o->precision =
+        wanted || (could && ta_get_is(s, TA_SET_neural_precision, "auto")) ? TA_PRECISION_BF16 : TA_PRECISION_FP32;
     if (!wanted || could)
         return 0;
     ta_fail(err, TA_ERR_UNAVAILABLE, "neural-precision bf16: %s",

@@ -101,7 +101,8 @@ static bool same_run(const ta_session_options *a, const ta_session_options *b)
     return a->engine == b->engine && a->device == b->device && a->precision == b->precision && a->threads == b->threads;
 }
 
-static int open_locked(ta_face_models *m, const char *path, const ta_session_options *run, ta_session **s, ta_error *err)
+static int open_locked(ta_face_models *m, const char *path, const ta_session_options *run, ta_session **s,
+                       ta_error *err)
 {
     for (int i = 0; i < m->count; i++)
         if (ta_streq(m->list[i].path, path) && same_run(&m->list[i].run, run)) {
@@ -278,8 +279,8 @@ static int check_restorer(ta_face_restorer *r, ta_error *err)
         }
     }
     int64_t size = r->picture < 0 ? 0 : r->shape.dim[2] < 0 ? FREE_SIZE : r->shape.dim[2];
-    if (count == wanted && r->picture >= 0 && (wanted == 1 || r->dial >= 0) && size >= LEAST_SIZE && size <= MOST_SIZE &&
-        (r->shape.dim[3] < 0 || r->shape.dim[3] == size)) {
+    if (count == wanted && r->picture >= 0 && (wanted == 1 || r->dial >= 0) && size >= LEAST_SIZE &&
+        size <= MOST_SIZE && (r->shape.dim[3] < 0 || r->shape.dim[3] == size)) {
         r->shape = TA_SHAPE(1, 3, size, size);
         return 0;
     }

@@ -1,6 +1,6 @@
 /* A face's square out of a frame and back into it. Only samples under the square change, and they are blended as they
- * are stored: a sample with weight 0 keeps its very code, one with weight 1 becomes what the crop says. The weight falls
- * from 1 to 0 towards the square's edge (a smooth step over an eighth of its side). */
+ * are stored: a sample with weight 0 keeps its very code, one with weight 1 becomes what the crop says. The weight
+ * falls from 1 to 0 towards the square's edge (a smooth step over an eighth of its side). */
 #include "neural/face_parts.h"
 
 #include <math.h>
@@ -14,8 +14,8 @@ struct ta_face_paster {
     ta_video_format v;
     double sar;
     int planes, depth, sx, sy;
-    AVFrame *part;       /* a view of the frame of the moment, without references */
-    float *memory;       /* of `room` pixels: RGB, codes, weights */
+    AVFrame *part; /* a view of the frame of the moment, without references */
+    float *memory; /* of `room` pixels: RGB, codes, weights */
     size_t room;
     float *scratch;
 };

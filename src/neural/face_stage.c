@@ -1,6 +1,6 @@
-/* The stage that restores faces. A frame waits until as many frames behind it as its faces' places are smoothed over have
- * been looked at; then its faces are cut out, restored and put back. The models are compiled when the first frame comes,
- * so a plan costs little. */
+/* The stage that restores faces. A frame waits until as many frames behind it as its faces' places are smoothed over
+ * have been looked at; then its faces are cut out, restored and put back. The models are compiled when the first frame
+ * comes, so a plan costs little. */
 #include <stdio.h>
 #include <string.h>
 

@@ -55,8 +55,8 @@ static bool find_taps(const tail *t, taps *out)
     return true;
 }
 
-/* Which output pixels of a line read beyond pixel i's own r: the first one backwards and the last one forwards, or none.
- * Others aren't folded. */
+/* Which output pixels of a line read beyond pixel i's own r: the first one backwards and the last one forwards, or
+ * none. Others aren't folded. */
 typedef enum rim { RIM_NONE, RIM_ONE, RIM_MORE } rim;
 
 static rim find_rim(const tail *t, const taps *p)

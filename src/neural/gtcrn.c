@@ -1,6 +1,7 @@
 /* GTCRN: X. Rong, T. Sun, X. Zhang, Y. Hu, C. Zhu, J. Lu, "GTCRN: A Speech Enhancement Model Requiring Ultralow
  * Computational Resources", ICASSP 2024, in its streaming form: 16 kHz, frames of 32 ms each 16 ms, no look-ahead. A
- * spectrum goes in with three tensors of memory and comes out clean with the next ones, so nothing is computed twice. */
+ * spectrum goes in with three tensors of memory and comes out clean with the next ones, so nothing is computed twice.
+ */
 #include "neural/denoiser.h"
 
 #include <string.h>

@@ -154,8 +154,8 @@ static char *make_key(const char *name, size_t part, const ta_session_options *o
 {
     ta_buf b = { 0 };
     char shape[192];
-    ta_buf_addf(&b, "%s/%zu %d %d %d %d %d %d %s", name, part, o->engine, o->device, o->precision, o->threads, o->streams,
-                o->rewrite != NULL, o->cache ? o->cache : "-");
+    ta_buf_addf(&b, "%s/%zu %d %d %d %d %d %d %s", name, part, o->engine, o->device, o->precision, o->threads,
+                o->streams, o->rewrite != NULL, o->cache ? o->cache : "-");
     for (size_t i = 0; i < o->shape_count; i++)
         ta_buf_addf(&b, "\n%s %s", o->shapes[i].name ? o->shapes[i].name : "",
                     ta_shape_print(&o->shapes[i].shape, shape));

@@ -125,10 +125,10 @@ typedef struct ta_engine_info {
 } ta_engine_info;
 /* `engine` is not auto. */
 void ta_engine_look(ta_engine engine, ta_engine_info *info);
-/* What the settings say of engine, device, precision and threads, with every auto resolved. `info` becomes the engine's;
- * `who` begins the message when it is missing ("the engine 'realesrgan'"). TA_ERR_UNAVAILABLE: no such library or
- * precision here, with what to do; TA_ERR_USAGE: settings that contradict each other. That the device is there shows
- * when a session is opened. */
+/* What the settings say of engine, device, precision and threads, with every auto resolved. `info` becomes the
+ * engine's; `who` begins the message when it is missing ("the engine 'realesrgan'"). TA_ERR_UNAVAILABLE: no such
+ * library or precision here, with what to do; TA_ERR_USAGE: settings that contradict each other. That the device is
+ * there shows when a session is opened. */
 int ta_engine_choose(const ta_settings *s, const char *who, ta_session_options *o, ta_engine_info *info, ta_error *err);
 /* True when the CPU has instructions for bf16 products (AVX512-BF16, AMX-BF16) and the system lets them be used. */
 bool ta_cpu_has_bf16(void);
@@ -208,7 +208,8 @@ typedef struct ta_model_geometry {
     int channels_in, channels_out, scale_num, scale_den, reach, align, align_rest, inset;
 } ta_model_geometry;
 
-/* The catalogue is read when it is first needed. Free after all sessions' users are done asking; sessions given out live on. Waits for loads. */
+/* The catalogue is read when it is first needed. Free after all sessions' users are done asking; sessions given out
+ * live on. Waits for loads. */
 int ta_models_new(ta_models **models, ta_error *err);
 void ta_models_free(ta_models **models);
 /* Begins to load, on a thread of its own, so that other work goes on meanwhile; whether it succeeds is told by

@@ -107,8 +107,8 @@ void ta_ort_look(ta_engine_info *info)
     snprintf(info->path, sizeof info->path, "%s", e.path);
     for (size_t i = 0; i < TA_COUNT(devices); i++)
         if (has_provider(&e, devices[i].device))
-            at += (size_t)snprintf(info->devices + at, sizeof info->devices - at, "%s%s", at ? " " : "",
-                                   devices[i].name);
+            at +=
+                (size_t)snprintf(info->devices + at, sizeof info->devices - at, "%s%s", at ? " " : "", devices[i].name);
 }
 
 /* ---- Devices -------------------------------------------------------------------------------------------------- */
@@ -146,10 +146,11 @@ int ta_ort_use_device(const ta_ort *e, OrtSessionOptions *o, ta_device device, t
     if (device == TA_DEVICE_CPU)
         return 0;
     if (!has_provider(e, device)) {
-        ta_fail(err, TA_ERR_UNAVAILABLE, "the ONNX Runtime in '%s' was made without %s", e->path,
-                devices[device].name);
-        return ta_hint(err, "get the package onnxruntime-gpu %s and set TERMINALAI_ONNXRUNTIME to its folder "
-                       "onnxruntime/capi, or use --neural-device cpu", e->version);
+        ta_fail(err, TA_ERR_UNAVAILABLE, "the ONNX Runtime in '%s' was made without %s", e->path, devices[device].name);
+        return ta_hint(err,
+                       "get the package onnxruntime-gpu %s and set TERMINALAI_ONNXRUNTIME to its folder "
+                       "onnxruntime/capi, or use --neural-device cpu",
+                       e->version);
     }
     OrtStatus *s = device == TA_DEVICE_CUDA ? add_cuda(e->api, o) : add_tensorrt(e->api, o);
     if (!s)

@@ -56,14 +56,24 @@ void ta_ort_from_float(ONNXTensorElementDataType type, const float *from, void *
 {
     for (size_t i = 0; i < count; i++)
         switch (type) {
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE: ((double *)to)[i] = (double)from[i]; break;
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16: ((uint16_t *)to)[i] = half_of(from[i]); break;
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64: ((int64_t *)to)[i] = whole(from[i], INT64_MIN, INT64_MAX); break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE:
+            ((double *)to)[i] = (double)from[i];
+            break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
+            ((uint16_t *)to)[i] = half_of(from[i]);
+            break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64:
+            ((int64_t *)to)[i] = whole(from[i], INT64_MIN, INT64_MAX);
+            break;
         case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32:
             ((int32_t *)to)[i] = (int32_t)whole(from[i], INT32_MIN, INT32_MAX);
             break;
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: ((uint8_t *)to)[i] = (uint8_t)whole(from[i], 0, UINT8_MAX); break;
-        default: ((float *)to)[i] = from[i]; break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8:
+            ((uint8_t *)to)[i] = (uint8_t)whole(from[i], 0, UINT8_MAX);
+            break;
+        default:
+            ((float *)to)[i] = from[i];
+            break;
         }
 }
 
@@ -71,11 +81,23 @@ void ta_ort_to_float(ONNXTensorElementDataType type, const void *from, float *to
 {
     for (size_t i = 0; i < count; i++)
         switch (type) {
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE: to[i] = (float)((const double *)from)[i]; break;
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16: to[i] = float_of(((const uint16_t *)from)[i]); break;
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64: to[i] = (float)((const int64_t *)from)[i]; break;
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32: to[i] = (float)((const int32_t *)from)[i]; break;
-        case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: to[i] = (float)((const uint8_t *)from)[i]; break;
-        default: to[i] = ((const float *)from)[i]; break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE:
+            to[i] = (float)((const double *)from)[i];
+            break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
+            to[i] = float_of(((const uint16_t *)from)[i]);
+            break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64:
+            to[i] = (float)((const int64_t *)from)[i];
+            break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32:
+            to[i] = (float)((const int32_t *)from)[i];
+            break;
+        case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8:
+            to[i] = (float)((const uint8_t *)from)[i];
+            break;
+        default:
+            to[i] = ((const float *)from)[i];
+            break;
         }
 }

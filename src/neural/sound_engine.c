@@ -1,5 +1,5 @@
-/* What the plan of a track asks for: finds the model's files and the engine, says what is missing and how to get it, and
- * makes the stage. */
+/* What the plan of a track asks for: finds the model's files and the engine, says what is missing and how to get it,
+ * and makes the stage. */
 #include "neural/denoiser.h"
 #include "neural/sound_model.h"
 
@@ -170,8 +170,10 @@ static int make_speech(ta_neural_sound *n, const char *method, const ta_settings
     if (name[0] && is_path(name))
         r = find_files(name, ops->part_names, ops->parts, &model, n->cancel, err);
     else
-        r = find_named(name[0] ? name : gtcrn ? "gtcrn" : "deepfilternet3", "speech", ops->parts, &model, n->cancel,
-                       err);
+        r = find_named(name[0] ? name
+                       : gtcrn ? "gtcrn"
+                               : "deepfilternet3",
+                       "speech", ops->parts, &model, n->cancel, err);
     if (r >= 0)
         r = find_engine(ops->title, engine, err);
     snprintf(part->text, sizeof part->text, "%s (sha256 %.16s)", ops->title, model.sha256);

@@ -1,7 +1,7 @@
 /* Short-time Fourier transform with windows that overlap by half. Private to neural.
  *
- * Frame t covers the samples [(t - 1) * hop, (t + 1) * hop). One window before and after the spectrum, whose squares add
- * to 1 over two frames (Princen-Bradley), so what isn't changed comes back as it was, at its own time. */
+ * Frame t covers the samples [(t - 1) * hop, (t + 1) * hop). One window before and after the spectrum, whose squares
+ * add to 1 over two frames (Princen-Bradley), so what isn't changed comes back as it was, at its own time. */
 #ifndef TA_NEURAL_STFT_H
 #define TA_NEURAL_STFT_H
 

@@ -1,4 +1,5 @@
-/* Neural upscaling: tiles, colour, reuse of what didn't change, the stage. Part of neural/neural.h, which includes it. */
+/* Neural upscaling: tiles, colour, reuse of what didn't change, the stage. Part of neural/neural.h, which includes it.
+ */
 #ifndef TA_NEURAL_UPSCALE_H
 #define TA_NEURAL_UPSCALE_H
 
@@ -10,13 +11,13 @@
 
 /* How a network's output lies over its input, the same for rows and columns. */
 typedef struct ta_upscale_shape {
-    int scale;      /* output pixels per input pixel */
-    int reach;      /* how far beyond the input pixels below a tile it looks, at any side */
-    int inset;      /* input pixels that are lost at each side: out = scale * (in - 2 * inset) */
-    int align;      /* sizes are `align_rest` modulo this, and tiles begin at its multiples; 0 counts as 1 */
+    int scale; /* output pixels per input pixel */
+    int reach; /* how far beyond the input pixels below a tile it looks, at any side */
+    int inset; /* input pixels that are lost at each side: out = scale * (in - 2 * inset) */
+    int align; /* sizes are `align_rest` modulo this, and tiles begin at its multiples; 0 counts as 1 */
     int align_rest;
     int fixed_width, fixed_height; /* the only size that the model takes; 0: any */
-    bool global;    /* looks at the whole picture: one tile only */
+    bool global;                   /* looks at the whole picture: one tile only */
 } ta_upscale_shape;
 
 /* A piece of the picture. The network sees the window, which may lie partly beside the picture: there its edge is
@@ -27,15 +28,15 @@ typedef struct ta_tile {
 } ta_tile;
 
 typedef struct ta_tiling {
-    int width, height;   /* of a window */
+    int width, height; /* of a window */
     int columns, rows, count;
-    int overlap;         /* least pixels of the picture around a tile that its window holds, but for the picture's edge */
+    int overlap; /* least pixels of the picture around a tile that its window holds, but for the picture's edge */
     ta_tile *tiles;
 } ta_tiling;
 
 typedef struct ta_tile_wish {
-    int tile;     /* side of a tile without what is around it; 0: what costs least */
-    int overlap;  /* -1: the model's reach */
+    int tile;       /* side of a tile without what is around it; 0: what costs least */
+    int overlap;    /* -1: the model's reach */
     int64_t pixels; /* of a window, about, as memory allows; 0: the default */
 } ta_tile_wish;
 
@@ -59,8 +60,8 @@ int ta_rgb_scratch(int width);
 void ta_rgb_from_frame(const AVFrame *f, const ta_video_format *v, float *rgb, float *scratch);
 /* Rounds to the nearest code, no dither. */
 void ta_rgb_to_frame(const float *rgb, const ta_video_format *v, AVFrame *f, float *scratch);
-/* The same codes before they are rounded and clipped, into a frame's planes without gaps (all three for YUV and RGB, one
- * for grey). */
+/* The same codes before they are rounded and clipped, into a frame's planes without gaps (all three for YUV and RGB,
+ * one for grey). */
 void ta_rgb_to_codes(const float *rgb, const ta_video_format *v, int width, int height, float *const codes[3],
                      float *scratch);
 
@@ -88,12 +89,12 @@ typedef struct ta_upscale_counts {
 typedef struct ta_upscaler ta_upscaler;
 
 typedef struct ta_upscaler_options {
-    ta_video_format in, out;   /* out: scale times the size of in */
+    ta_video_format in, out; /* out: scale times the size of in */
     ta_upscale_shape shape;
-    ta_tiling tiling;          /* taken over, also on failure */
-    ta_upscale_runner runner;  /* closed with the upscaler, also on failure */
-    float tolerance;           /* tiles whose input changed by no more than this keep their result; 0: by nothing */
-    bool reuse;                /* false: every tile is computed, for tests */
+    ta_tiling tiling;         /* taken over, also on failure */
+    ta_upscale_runner runner; /* closed with the upscaler, also on failure */
+    float tolerance;          /* tiles whose input changed by no more than this keep their result; 0: by nothing */
+    bool reuse;               /* false: every tile is computed, for tests */
     /* Takes a finished frame. */
     int (*emit)(void *to, AVFrame *frame, ta_error *err);
     void *emit_to;
@@ -109,7 +110,8 @@ void ta_upscaler_get_counts(const ta_upscaler *u, ta_upscale_counts *counts);
 /* Waits for running tiles. */
 void ta_upscaler_free(ta_upscaler **u);
 
-/* ---- Models and the stage ----------------------------------------------------------------------------------------- */
+/* ---- Models and the stage -----------------------------------------------------------------------------------------
+ */
 
 /* The models of a job and what was compiled of them: each is read and compiled once, for all segments. Thread safe. */
 typedef struct ta_upscale_models ta_upscale_models;

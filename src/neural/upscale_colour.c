@@ -14,7 +14,7 @@ typedef struct coding {
 
 typedef struct colours {
     bool rgb, grey;
-    int sx, sy;       /* log2 of the chroma subsampling */
+    int sx, sy;         /* log2 of the chroma subsampling */
     float off_x, off_y; /* position of the first chroma sample, in luma samples */
     float kr, kg, kb;
     coding luma, chroma;
@@ -26,9 +26,12 @@ static bool coefficients(enum AVColorSpace matrix, float *kr, float *kb)
         enum AVColorSpace matrix;
         float kr, kb;
     } known[] = {
-        { AVCOL_SPC_BT709, 0.2126f, 0.0722f },      { AVCOL_SPC_SMPTE170M, 0.299f, 0.114f },
-        { AVCOL_SPC_BT470BG, 0.299f, 0.114f },      { AVCOL_SPC_SMPTE240M, 0.212f, 0.087f },
-        { AVCOL_SPC_FCC, 0.30f, 0.11f },            { AVCOL_SPC_BT2020_NCL, 0.2627f, 0.0593f },
+        { AVCOL_SPC_BT709, 0.2126f, 0.0722f },
+        { AVCOL_SPC_SMPTE170M, 0.299f, 0.114f },
+        { AVCOL_SPC_BT470BG, 0.299f, 0.114f },
+        { AVCOL_SPC_SMPTE240M, 0.212f, 0.087f },
+        { AVCOL_SPC_FCC, 0.30f, 0.11f },
+        { AVCOL_SPC_BT2020_NCL, 0.2627f, 0.0593f },
         { AVCOL_SPC_UNSPECIFIED, 0.2126f, 0.0722f }, /* what vf_scale takes it for as well */
     };
     for (size_t i = 0; i < TA_COUNT(known); i++)
@@ -133,7 +136,8 @@ static void store_row(const float *restrict from, int width, const coding *k, AV
     }
 }
 
-/* ---- Chroma positions ---------------------------------------------------------------------------------------------- */
+/* ---- Chroma positions ----------------------------------------------------------------------------------------------
+ */
 
 /* The two samples, and the second one's weight, between which position `at` of luma lies. */
 static float between(float at, float offset, int shift, int count, int *a, int *b)
@@ -162,8 +166,8 @@ static void chroma_row(const AVFrame *f, const colours *c, int plane, int y, int
     }
 }
 
-/* Weights of luma's samples for a chroma sample `off` behind the first of its `1 << shift`: a triangle as wide as two of
- * them where the sample lies on one of luma's, the box where it lies between. At most 15. */
+/* Weights of luma's samples for a chroma sample `off` behind the first of its `1 << shift`: a triangle as wide as two
+ * of them where the sample lies on one of luma's, the box where it lies between. At most 15. */
 static int taps_of(float off, int shift, float *weight, int *first)
 {
     int step = 1 << shift, n = 0;
@@ -185,7 +189,8 @@ static int taps_of(float off, int shift, float *weight, int *first)
     return n;
 }
 
-/* ---- Frame to RGB -------------------------------------------------------------------------------------------------- */
+/* ---- Frame to RGB --------------------------------------------------------------------------------------------------
+ */
 
 static void yuv_row(const colours *c, int width, const float *restrict cb, const float *restrict cr, float *restrict r,
                     float *restrict g, float *restrict b)
@@ -231,7 +236,8 @@ void ta_rgb_from_frame(const AVFrame *f, const ta_video_format *v, float *rgb, f
     }
 }
 
-/* ---- RGB to frame -------------------------------------------------------------------------------------------------- */
+/* ---- RGB to frame --------------------------------------------------------------------------------------------------
+ */
 
 static void luma_row(const colours *c, int width, const float *restrict r, const float *restrict g,
                      const float *restrict b, float *restrict y)
@@ -269,7 +275,8 @@ static void chroma_samples(const colours *c, const float *restrict sum, int w, i
     }
 }
 
-/* Where rows of finished samples go: into a frame as codes, or into planes of numbers as they would be without rounding. */
+/* Where rows of finished samples go: into a frame as codes, or into planes of numbers as they would be without
+ * rounding. */
 typedef struct target {
     AVFrame *f;
     float *const *codes;

@@ -1,5 +1,5 @@
-/* The models of a job: read once, looked at once, compiled once for each size of window, whatever the number of segments
- * that use them. */
+/* The models of a job: read once, looked at once, compiled once for each size of window, whatever the number of
+ * segments that use them. */
 #include "neural/upscale_model.h"
 
 #include "neural/ncnn.h"
@@ -68,7 +68,8 @@ const ta_cancel *ta_upscale_models_cancel(const ta_upscale_models *m)
     return m->cancel;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+/* ---- Reading -------------------------------------------------------------------------------------------------------
+ */
 
 static int read_onnx(const char *path, const ta_session_options *run, const ta_cancel *cancel, ta_upscale_model *m,
                      ta_error *err)
@@ -194,7 +195,8 @@ int ta_upscale_model_get(ta_upscale_models *m, const char *name, const ta_sessio
     return r;
 }
 
-/* ---- Compiling ----------------------------------------------------------------------------------------------------- */
+/* ---- Compiling -----------------------------------------------------------------------------------------------------
+ */
 
 static int compile(const compiled *c, ta_session **s, ta_error *err)
 {

@@ -14,8 +14,8 @@ typedef struct ta_upscale_model {
     ta_upscale_shape shape;
 } ta_upscale_model;
 
-/* Reads the model that the setting upscale-model names. Of `run`, engine, device, precision and threads are heeded, here
- * and below. */
+/* Reads the model that the setting upscale-model names. Of `run`, engine, device, precision and threads are heeded,
+ * here and below. */
 int ta_upscale_model_get(ta_upscale_models *m, const char *name, const ta_session_options *run,
                          const ta_upscale_model **model, ta_error *err);
 /* A session compiled for windows of this size, a reference of the caller's. */

@@ -11,9 +11,9 @@ enum { STEP = 64, FIRST = 128, LAST = 256, ALIGN = 8, CHANGES = 4 };
 typedef struct probe {
     ta_request *r;
     const ta_cancel *cancel;
-    int width, height;     /* of the input */
+    int width, height; /* of the input */
     int out_width, out_height;
-    float *before;         /* the result for the noise as it is */
+    float *before; /* the result for the noise as it is */
 } probe;
 
 static float noise(uint32_t *state)

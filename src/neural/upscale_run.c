@@ -1,6 +1,6 @@
-/* Upscaling a sequence of pictures in tiles. Tiles of one and of several frames are under way at once; they are taken in
- * the order in which they were started, so frames leave in order. A tile whose input is what it was computed from last
- * is not computed again: its result still stands on the canvas. */
+/* Upscaling a sequence of pictures in tiles. Tiles of one and of several frames are under way at once; they are taken
+ * in the order in which they were started, so frames leave in order. A tile whose input is what it was computed from
+ * last is not computed again: its result still stands on the canvas. */
 #include <math.h>
 #include <string.h>
 
@@ -10,9 +10,9 @@
 enum { MOST_FRAMES = 4, MOST_SLOTS = 16 };
 
 typedef struct pending {
-    AVFrame *like;  /* carries times and side data */
-    int tiles;      /* that have yet to be taken */
-    bool changed;   /* the canvas is not what the frame before it showed */
+    AVFrame *like; /* carries times and side data */
+    int tiles;     /* that have yet to be taken */
+    bool changed;  /* the canvas is not what the frame before it showed */
 } pending;
 
 typedef struct running {
@@ -21,15 +21,15 @@ typedef struct running {
 
 struct ta_upscaler {
     ta_upscaler_options o;
-    size_t window;       /* numbers in a plane of a window */
-    float *picture;      /* the frame of the moment as RGB */
+    size_t window;  /* numbers in a plane of a window */
+    float *picture; /* the frame of the moment as RGB */
     float *scratch;
-    float **input;       /* of each tile: what its result on the canvas was computed from; NULL = nothing yet */
-    float *canvas;       /* the last results of all tiles */
-    AVFrame *source;     /* the frame pushed last */
-    AVFrame *shown;      /* the frame emitted last */
+    float **input;   /* of each tile: what its result on the canvas was computed from; NULL = nothing yet */
+    float *canvas;   /* the last results of all tiles */
+    AVFrame *source; /* the frame pushed last */
+    AVFrame *shown;  /* the frame emitted last */
     pending frames[MOST_FRAMES + 1];
-    int first, n_frames; /* `first` is the number of the oldest pending frame */
+    int first, n_frames;       /* `first` is the number of the oldest pending frame */
     running slots[MOST_SLOTS]; /* a ring */
     int oldest, n_running;
     ta_upscale_counts counts;
@@ -40,7 +40,8 @@ static pending *frame_at(ta_upscaler *u, int number)
     return &u->frames[number % (MOST_FRAMES + 1)];
 }
 
-/* ---- Comparing ----------------------------------------------------------------------------------------------------- */
+/* ---- Comparing -----------------------------------------------------------------------------------------------------
+ */
 
 static bool same_colour(const AVFrame *a, const AVFrame *b)
 {
@@ -100,7 +101,8 @@ static bool unchanged(const ta_upscaler *u, int tile)
     for (int plane = 0; plane < 3; plane++)
         for (int y = TA_MAX(t->y, 0); y < TA_MIN(t->y + height, h); y++) {
             const float *now = u->picture + ((size_t)plane * (size_t)h + (size_t)y) * (size_t)w + left;
-            const float *old = then + ((size_t)plane * (size_t)height + (size_t)(y - t->y)) * (size_t)width + left - t->x;
+            const float *old =
+                then + ((size_t)plane * (size_t)height + (size_t)(y - t->y)) * (size_t)width + left - t->x;
             if (memcmp(now, old, (size_t)n * sizeof *now) &&
                 !(u->o.tolerance > 0 && near(now, old, (size_t)n, u->o.tolerance)))
                 return false;
@@ -108,7 +110,8 @@ static bool unchanged(const ta_upscaler *u, int tile)
     return true;
 }
 
-/* ---- Finishing ----------------------------------------------------------------------------------------------------- */
+/* ---- Finishing -----------------------------------------------------------------------------------------------------
+ */
 
 static void drop_frame(ta_upscaler *u)
 {
@@ -227,7 +230,8 @@ static int take_oldest(ta_upscaler *u, ta_error *err)
     return emit_ready(u, err);
 }
 
-/* ---- Starting ------------------------------------------------------------------------------------------------------ */
+/* ---- Starting ------------------------------------------------------------------------------------------------------
+ */
 
 static int start_tile(ta_upscaler *u, int tile, int frame, ta_error *err)
 {
@@ -312,7 +316,8 @@ int ta_upscaler_drain(ta_upscaler *u, ta_error *err)
     return r < 0 ? r : emit_ready(u, err);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------------------------------
+ */
 
 void ta_upscaler_get_counts(const ta_upscaler *u, ta_upscale_counts *counts)
 {

@@ -1,4 +1,5 @@
-/* Tiles computed by a session: one more request than run side by side, so that one can be filled and taken meanwhile. */
+/* Tiles computed by a session: one more request than run side by side, so that one can be filled and taken meanwhile.
+ */
 #include "neural/upscale_model.h"
 
 enum { MOST_STREAMS = 2 };

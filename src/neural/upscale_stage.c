@@ -1,5 +1,5 @@
-/* The stage of a model: what it is told by the settings, and the upscaler behind it. The model is compiled when the first
- * frame comes, so a plan costs little. */
+/* The stage of a model: what it is told by the settings, and the upscaler behind it. The model is compiled when the
+ * first frame comes, so a plan costs little. */
 #include "neural/upscale_model.h"
 
 #include <string.h>
@@ -9,8 +9,8 @@ typedef struct upscale {
     const ta_upscale_model *model;
     ta_session_options run; /* engine, device, precision, threads */
     ta_tile_wish wish;
-    float tolerance;      /* of 1 */
-    ta_video_format out;  /* format, matrix, range and chroma position of what leaves; the size follows the input's */
+    float tolerance;     /* of 1 */
+    ta_video_format out; /* format, matrix, range and chroma position of what leaves; the size follows the input's */
     char tiles[128];
     ta_upscaler *upscaler;
 } upscale;
@@ -65,8 +65,9 @@ static int open_runner(const ta_stage *st, const ta_tiling *t, ta_upscale_runner
     const upscale *u = st->priv;
     ta_session *session = NULL;
     int r = ta_upscale_model_open(u->models, u->model, &u->run, t->width, t->height, &session, err);
-    return r < 0 ? r : ta_upscale_session_runner(runner, session, t->width, t->height,
-                                                 ta_upscale_models_cancel(u->models), err);
+    return r < 0 ? r
+                 : ta_upscale_session_runner(runner, session, t->width, t->height, ta_upscale_models_cancel(u->models),
+                                             err);
 }
 
 static int open_upscaler(ta_stage *st, ta_error *err)
@@ -140,7 +141,8 @@ static const ta_stage_class upscale_class = {
     .close = upscale_close,
 };
 
-/* ---- Planning ------------------------------------------------------------------------------------------------------ */
+/* ---- Planning ------------------------------------------------------------------------------------------------------
+ */
 
 bool ta_upscale_is(const ta_stage *st)
 {
@@ -189,8 +191,8 @@ static int fill(upscale *u, const ta_settings *s, const ta_video_format *in, con
     ta_tiling t;
     ta_buf b = { 0 };
     u->out = *out;
-    u->wish = (ta_tile_wish){ .tile = (int)ta_get_int(s, TA_SET_tile),
-                              .overlap = (int)ta_get_int(s, TA_SET_tile_overlap) };
+    u->wish =
+        (ta_tile_wish){ .tile = (int)ta_get_int(s, TA_SET_tile), .overlap = (int)ta_get_int(s, TA_SET_tile_overlap) };
     u->tolerance = (float)(ta_get_float(s, TA_SET_tile_tolerance) / 255);
     int r = ta_rgb_check(out, err);
     if (r >= 0)

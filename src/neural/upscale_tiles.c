@@ -9,14 +9,14 @@
 /* About 450 x 450: a network with 64 channels needs some 150 MB for it. */
 enum { DEFAULT_PIXELS = 200000, MOST_TILES = 256, MOST_SIDE = 1 << 15 };
 
-/* One direction. Positions count from the edge of what the network gets for the whole picture: `inset` pixels outside of
- * the picture, and as many on the other side, and what the alignment asks for. */
+/* One direction. Positions count from the edge of what the network gets for the whole picture: `inset` pixels outside
+ * of the picture, and as many on the other side, and what the alignment asks for. */
 typedef struct axis {
     int size;  /* of the picture */
     int whole; /* of what the network gets for it */
     int overlap, inset, align, rest, fixed;
     int window, count;
-    int tile;  /* the user's, 0 = none */
+    int tile; /* the user's, 0 = none */
 } axis;
 
 /* The least size from `n` on that the model takes. */
@@ -99,8 +99,8 @@ static bool holds(const axis *a)
     return true;
 }
 
-/* What a cut costs: the pixels that the network computes, and more where a window goes beyond the budget, as with a large
- * reach small windows would be nearly all overlap. */
+/* What a cut costs: the pixels that the network computes, and more where a window goes beyond the budget, as with a
+ * large reach small windows would be nearly all overlap. */
 static double cost_of(int64_t area, int tiles, int64_t pixels)
 {
     double over = (double)area / (double)pixels;
@@ -156,7 +156,7 @@ static int fill(ta_tiling *t, const axis *h, const axis *v, ta_error *err)
     for (int i = 0; i < t->count; i++) {
         int c = i % t->columns, r = i / t->columns;
         t->tiles[i] = (ta_tile){ start_of(h, c) - h->inset, start_of(v, r) - v->inset, edge_of(h, c), edge_of(v, r),
-                                 edge_of(h, c + 1), edge_of(v, r + 1) };
+                                 edge_of(h, c + 1),         edge_of(v, r + 1) };
     }
     return 0;
 }

@@ -243,7 +243,8 @@ static bool give_captions(end *e, AVFrame *frame, AVBufferRef **data)
 
 static const AVRational fine = { 1, 1000000 };
 
-/* Up to when a frame gets what was taken, in microseconds. Half a frame: the constant rate may have moved it a little. */
+/* Up to when a frame gets what was taken, in microseconds. Half a frame: the constant rate may have moved it a little.
+ */
 static int64_t due(const AVFrame *frame, const ta_video_format *v)
 {
     int64_t time = av_rescale_q(frame->pts, v->time_base, fine);

@@ -43,7 +43,8 @@ static int refuse(ta_plan *p, int factor)
     }
     if (factor == 1 || !ta_get_is(p->s, TA_SET_engine, "realesrgan"))
         return 0;
-    ta_fail(p->err, TA_ERR_USAGE, "face-upscale %d and the engine realesrgan would both make the picture larger", factor);
+    ta_fail(p->err, TA_ERR_USAGE, "face-upscale %d and the engine realesrgan would both make the picture larger",
+            factor);
     return ta_hint(p->err, "use --face-upscale 1, or --engine classic");
 }
 

@@ -55,14 +55,15 @@ typedef struct ta_picture_engines {
 } ta_picture_engines;
 
 /* Plans the stages for settings and source, in the order of good practice: field repair (chroma shift, dedot), inverse
- * telecine, deinterlace, constant rate, rotation, crop, deblock, denoise, deband, colour, LUT, faces, scale, sharpen, HDR,
- * captions, output format. Each step of the chain is one stage with a name and a spec in libavfilter syntax where it is
- * a filter. `chain` is not yet configured. `out_pix_fmt` is what the encoder wants (AV_PIX_FMT_NONE: keep).
- * `work_dir` is a folder for generated LUT files. `engines` may be NULL: there are none. `notes` receives remarks for the user, one a line.
- * TA_ERR_UNAVAILABLE (69) for what this build can't do (qtgmc, rtxvideo), with what to do instead. */
+ * telecine, deinterlace, constant rate, rotation, crop, deblock, denoise, deband, colour, LUT, faces, scale, sharpen,
+ * HDR, captions, output format. Each step of the chain is one stage with a name and a spec in libavfilter syntax where
+ * it is a filter. `chain` is not yet configured. `out_pix_fmt` is what the encoder wants (AV_PIX_FMT_NONE: keep).
+ * `work_dir` is a folder for generated LUT files. `engines` may be NULL: there are none. `notes` receives remarks for
+ * the user, one a line. TA_ERR_UNAVAILABLE (69) for what this build can't do (qtgmc, rtxvideo), with what to do
+ * instead. */
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
-                    const char *work_dir, const ta_picture_engines *engines, ta_picture_counts *counts,
-                    ta_chain *chain, ta_buf *notes, ta_error *err);
+                    const char *work_dir, const ta_picture_engines *engines, ta_picture_counts *counts, ta_chain *chain,
+                    ta_buf *notes, ta_error *err);
 
 /* Puts the field order that the settings declare, if any, in the place of what was measured. */
 void ta_picture_declare_fields(const ta_settings *s, ta_picture_source *p);
@@ -90,9 +91,9 @@ typedef struct ta_grid_cuts {
     AVRational time_base;
 } ta_grid_cuts;
 void ta_picture_cut(ta_chain *chain, const ta_grid_cuts *cuts);
-/* Frames whose finished form would be before `from` (a time behind the chain, in `tb`; INT64_MIN: none) are let go behind
- * the last stage that remembers earlier ones, so that the stages behind it don't work for nothing. `in` is the link
- * that the (configured) chain begins with. TA_ERR_AGAIN when out of memory. */
+/* Frames whose finished form would be before `from` (a time behind the chain, in `tb`; INT64_MIN: none) are let go
+ * behind the last stage that remembers earlier ones, so that the stages behind it don't work for nothing. `in` is the
+ * link that the (configured) chain begins with. TA_ERR_AGAIN when out of memory. */
 int ta_picture_end_lead(ta_chain *chain, const ta_link *in, AVRational tb, int64_t from, ta_error *err);
 /* The bound between the finished frames of the source frames before `pts` and those from it on: a time behind the
  * (configured) chain, in the time base of `out`. `origin` and `pts` are in the time base of `in`; `rate` is that of the

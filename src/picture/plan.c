@@ -181,9 +181,10 @@ static void start(ta_plan *p)
 static int plan_steps(ta_plan *p)
 {
     static int (*const steps[])(ta_plan *) = {
-        refuse_missing, declare_colour, ta_plan_repair,  ta_plan_fields,  ta_plan_late_repair, ta_plan_rotate,
-        ta_plan_crop,   ta_plan_depth,  ta_plan_deblock, ta_plan_denoise, ta_plan_deband,      ta_plan_eq,
-        ta_plan_rgb,    ta_plan_faces,  ta_plan_scale,  ta_plan_sharpen, ta_plan_hdr,     ta_plan_captions,    ta_plan_output,
+        refuse_missing,  declare_colour, ta_plan_repair,   ta_plan_fields,  ta_plan_late_repair,
+        ta_plan_rotate,  ta_plan_crop,   ta_plan_depth,    ta_plan_deblock, ta_plan_denoise,
+        ta_plan_deband,  ta_plan_eq,     ta_plan_rgb,      ta_plan_faces,   ta_plan_scale,
+        ta_plan_sharpen, ta_plan_hdr,    ta_plan_captions, ta_plan_output,
     };
     for (size_t i = 0; i < TA_COUNT(steps); i++) {
         int r = steps[i](p);
@@ -194,8 +195,8 @@ static int plan_steps(ta_plan *p)
 }
 
 int ta_picture_plan(const ta_settings *s, const ta_picture_source *src, enum AVPixelFormat out_pix_fmt,
-                    const char *work_dir, const ta_picture_engines *engines, ta_picture_counts *counts,
-                    ta_chain *chain, ta_buf *notes, ta_error *err)
+                    const char *work_dir, const ta_picture_engines *engines, ta_picture_counts *counts, ta_chain *chain,
+                    ta_buf *notes, ta_error *err)
 {
     ta_plan p = { .s = s,
                   .src = src,

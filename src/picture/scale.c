@@ -231,10 +231,12 @@ static int add_scale(ta_plan *p, const goal *g)
     return ta_plan_add(p, &(ta_step){ "scale" }, st);
 }
 
-/* ---- By a model ------------------------------------------------------------------------------------------------------
+/* ---- By a model
+ * ------------------------------------------------------------------------------------------------------
  */
 
-/* The model's picture: as the output wants it where it has its size, else in 16 bits without subsampling for the scaler. */
+/* The model's picture: as the output wants it where it has its size, else in 16 bits without subsampling for the
+ * scaler. */
 static int add_model(ta_plan *p, const goal *g)
 {
     ta_stage *st = NULL;

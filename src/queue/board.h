@@ -1,5 +1,6 @@
-/* The board: the newest view of the queue behind one atomic pointer, and those who are told of changes. Two writers publish
- * on it: the store's writer what is on the disk (jobs, order), and whoever hears of progress what is not. Private to queue. */
+/* The board: the newest view of the queue behind one atomic pointer, and those who are told of changes. Two writers
+ * publish on it: the store's writer what is on the disk (jobs, order), and whoever hears of progress what is not.
+ * Private to queue. */
 #ifndef TA_QUEUE_BOARD_H
 #define TA_QUEUE_BOARD_H
 

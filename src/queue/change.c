@@ -1,10 +1,11 @@
-/* Changes to jobs: the store and the next view together. What is checked is checked before the first write, so that a request
- * is done whole or not at all. */
+/* Changes to jobs: the store and the next view together. What is checked is checked before the first write, so that a
+ * request is done whole or not at all. */
 #include <string.h>
 
 #include "queue/internal.h"
 
-/* ---- Records -------------------------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------------------------------
+ */
 
 static char *put_text(char **at, const char *t)
 {
@@ -80,7 +81,8 @@ static int settle(ta_change *c, int r, ta_error *err)
     return r;
 }
 
-/* ---- Basic changes -------------------------------------------------------------------------------------------------- */
+/* ---- Basic changes --------------------------------------------------------------------------------------------------
+ */
 
 const ta_qjob *ta_change_job(const ta_change *c, int64_t id)
 {
@@ -166,7 +168,8 @@ int64_t ta_change_last_position(const ta_change *c, int priority)
     return before && ta_order_at(c->cold.all, before - 1, &last) && last.priority == priority ? last.position : 0;
 }
 
-/* ---- States --------------------------------------------------------------------------------------------------------- */
+/* ---- States ---------------------------------------------------------------------------------------------------------
+ */
 
 static int refuse(const ta_qjob *j, ta_qstate to, ta_error *err)
 {

@@ -63,8 +63,9 @@ static int read_reply(ta_client *c, json_t **reply, ta_error *err)
     if (r < 0)
         return r;
     if (r == 0)
-        return ta_cancelled(c->wire.cancel) ? ta_fail(err, TA_ERR_CANCELLED, "interrupted")
-                                            : ta_fail(err, TA_ERR_UNAVAILABLE, "the process that owned the queue has ended");
+        return ta_cancelled(c->wire.cancel)
+                   ? ta_fail(err, TA_ERR_CANCELLED, "interrupted")
+                   : ta_fail(err, TA_ERR_UNAVAILABLE, "the process that owned the queue has ended");
     const json_t *error = json_object_get(*reply, "error");
     if (!error)
         return 0;

@@ -62,8 +62,8 @@ static int read_settings(ta_qdownload *d, const char *json, ta_error *err)
     return d->folder ? 0 : ta_no_memory(err);
 }
 
-int ta_qdownload_start(ta_qdownload **out, ta_jobs *q, int64_t id, int attempt, const char *url, const char *settings_json,
-                      void (*done)(void *opaque), void *opaque, ta_error *err)
+int ta_qdownload_start(ta_qdownload **out, ta_jobs *q, int64_t id, int attempt, const char *url,
+                       const char *settings_json, void (*done)(void *opaque), void *opaque, ta_error *err)
 {
     ta_qdownload *d = ta_alloc(sizeof *d);
     *out = NULL;
@@ -117,7 +117,8 @@ void ta_qdownload_free(ta_qdownload **pd)
     ta_freep(pd);
 }
 
-/* ---- What is left --------------------------------------------------------------------------------------------------- */
+/* ---- What is left ---------------------------------------------------------------------------------------------------
+ */
 
 void ta_qdownload_forget(const ta_jobs *q, int64_t id)
 {

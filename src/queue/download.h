@@ -7,10 +7,10 @@
 /* A thread that fetches one film. */
 typedef struct ta_qdownload ta_qdownload;
 
-/* Into the setting download-dir, else QUEUE/downloads/ID. Its progress is that of the job. Calls `done` from its thread at
- * its end, just before that. */
-int ta_qdownload_start(ta_qdownload **d, ta_jobs *q, int64_t id, int attempt, const char *url, const char *settings_json,
-                      void (*done)(void *opaque), void *opaque, ta_error *err);
+/* Into the setting download-dir, else QUEUE/downloads/ID. Its progress is that of the job. Calls `done` from its thread
+ * at its end, just before that. */
+int ta_qdownload_start(ta_qdownload **d, ta_jobs *q, int64_t id, int attempt, const char *url,
+                       const char *settings_json, void (*done)(void *opaque), void *opaque, ta_error *err);
 /* It ends within a second. Any number of times. */
 void ta_qdownload_cancel(ta_qdownload *d);
 /* False while it goes on. Then *code is 0 and *path the file, or a status and *err why. They live as long as `d`. */

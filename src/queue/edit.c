@@ -6,7 +6,8 @@
 
 #define GAP ((int64_t)1 << TA_POSITION_BITS)
 
-/* ---- Adding --------------------------------------------------------------------------------------------------------- */
+/* ---- Adding ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct one_settings {
     char *json; /* all values, as the table writes them */
@@ -184,8 +185,10 @@ static int add(ta_change *c, void *arg, ta_error *err)
 
 int ta_answer_add(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err)
 {
-    adding a = { .jobs = json_object_get(request, "jobs"), .again = json_is_true(json_object_get(request, "again")),
-                 .added = json_array(), .duplicates = json_array() };
+    adding a = { .jobs = json_object_get(request, "jobs"),
+                 .again = json_is_true(json_object_get(request, "again")),
+                 .added = json_array(),
+                 .duplicates = json_array() };
     size_t n = json_array_size(a.jobs);
     int r = a.added && a.duplicates ? 0 : ta_no_memory(err);
     if (r >= 0 && (!n || n > TA_MAX_ADD))
@@ -206,7 +209,8 @@ int ta_answer_add(ta_jobs *q, const json_t *request, json_t **reply, ta_error *e
     return r;
 }
 
-/* ---- The same for each of several jobs ------------------------------------------------------------------------------ */
+/* ---- The same for each of several jobs ------------------------------------------------------------------------------
+ */
 
 typedef int (*one_fn)(ta_change *c, const ta_qjob *j, ta_error *err);
 
@@ -258,8 +262,8 @@ static int check_not_over(ta_change *c, const ta_qjob *j, ta_error *err)
     if (!ta_qstate_over(j->state))
         return 0;
     ta_fail(err, TA_ERR_USAGE, "job %lld is %s already", (long long)j->id, ta_qstate_name(j->state));
-    return ta_hint(err, "`terminalai queue retry %lld` begins it again, `queue remove %lld` forgets it", (long long)j->id,
-                   (long long)j->id);
+    return ta_hint(err, "`terminalai queue retry %lld` begins it again, `queue remove %lld` forgets it",
+                   (long long)j->id, (long long)j->id);
 }
 
 /* One that a worker has ends with it, within a second; that its end was asked for is on the disk. */
@@ -341,7 +345,8 @@ int ta_answer_retry(ta_jobs *q, const json_t *request, json_t **reply, ta_error 
     return answer_many(q, request, check_retry, retry_one, reply, err);
 }
 
-/* ---- Removing ------------------------------------------------------------------------------------------------------- */
+/* ---- Removing -------------------------------------------------------------------------------------------------------
+ */
 
 /* One that is gone counts as completed, so what others wait for stays. 1 when somebody waits for it. */
 static int is_needed(ta_change *c, const ta_qjob *j, int64_t *by, ta_error *err)
@@ -430,7 +435,8 @@ int ta_answer_clear(ta_jobs *q, const json_t *request, json_t **reply, ta_error 
     return *reply ? 0 : ta_no_memory(err);
 }
 
-/* ---- Order ---------------------------------------------------------------------------------------------------------- */
+/* ---- Order ----------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct moving {
     const int64_t *ids;
@@ -461,7 +467,8 @@ static int spread(ta_change *c, int priority, ta_error *err)
     return r;
 }
 
-/* A place between two neighbours in the order of all; a NULL neighbour is the end of its priority. False when none is left. */
+/* A place between two neighbours in the order of all; a NULL neighbour is the end of its priority. False when none is
+ * left. */
 static bool between(const ta_order_key *a, const ta_order_key *b, int64_t *position)
 {
     if (!a || !b) {
@@ -581,8 +588,10 @@ static int move(ta_change *c, void *arg, ta_error *err)
 int ta_answer_move(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err)
 {
     int64_t *ids;
-    moving m = { .before = ta_request_number(request, "before", 0), .after = ta_request_number(request, "after", 0),
-                 .to = ta_request_text(request, "to"), .priority = ta_request_number(request, "priority", 0),
+    moving m = { .before = ta_request_number(request, "before", 0),
+                 .after = ta_request_number(request, "after", 0),
+                 .to = ta_request_text(request, "to"),
+                 .priority = ta_request_number(request, "priority", 0),
                  .has_priority = json_object_get(request, "priority") != NULL };
     int ways = (m.before != 0) + (m.after != 0) + (m.to != NULL) + m.has_priority;
     int r = ta_request_ids(request, 1, &ids, &m.n, err);

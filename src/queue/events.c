@@ -1,5 +1,5 @@
-/* Subscribers: each has at most one waiting event a job, its newest, in the order of these. Who reads slowly is told less
- * often, never in the wrong order; who leaves more jobs unread than fit is told to read everything again. */
+/* Subscribers: each has at most one waiting event a job, its newest, in the order of these. Who reads slowly is told
+ * less often, never in the wrong order; who leaves more jobs unread than fit is told to read everything again. */
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>

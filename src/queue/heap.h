@@ -1,8 +1,8 @@
 /* Memory of structures that are never changed once readers see them. A transaction makes new nodes and drops old ones;
  * when it is published the old ones go to the limbo, where they stay until no reader can hold them. Private to queue.
  *
- * Reclamation by epochs (K. Fraser, Practical lock-freedom, 2004): a reader writes the epoch into its slot before it loads
- * the root; what was replaced in epoch E is freed once every slot is free or shows an epoch above E. */
+ * Reclamation by epochs (K. Fraser, Practical lock-freedom, 2004): a reader writes the epoch into its slot before it
+ * loads the root; what was replaced in epoch E is freed once every slot is free or shows an epoch above E. */
 #ifndef TA_QUEUE_HEAP_H
 #define TA_QUEUE_HEAP_H
 

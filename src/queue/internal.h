@@ -8,7 +8,8 @@
 #include "queue/board.h"
 #include "queue/store.h"
 
-/* ---- Changes (change.c) --------------------------------------------------------------------------------------------- */
+/* ---- Changes (change.c) ---------------------------------------------------------------------------------------------
+ */
 
 /* What one transaction does to the store and to the next view. Used by the writer thread alone. */
 typedef struct ta_change {
@@ -51,7 +52,8 @@ bool ta_wants_gpu(const ta_settings *s);
 
 int64_t ta_cold_waits_for(const ta_cold *c, const ta_qjob *j);
 
-/* ---- The queue (jobs.c) --------------------------------------------------------------------------------------------- */
+/* ---- The queue (jobs.c) ---------------------------------------------------------------------------------------------
+ */
 
 /* Something for the writer thread to do. It may be done again from the start when another one broke its transaction. */
 typedef int (*ta_op_fn)(ta_change *c, void *arg, ta_error *err);

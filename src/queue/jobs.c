@@ -1,5 +1,5 @@
-/* The queue: opening, and the writer thread, which does what is asked for in transactions as large as the disk's pace makes
- * them (group commit): while one is being synced the next requests gather. */
+/* The queue: opening, and the writer thread, which does what is asked for in transactions as large as the disk's pace
+ * makes them (group commit): while one is being synced the next requests gather. */
 #include "queue/internal.h"
 
 #include <errno.h>
@@ -9,7 +9,8 @@
 
 enum { BATCH = 1024 };
 
-/* ---- The writer ----------------------------------------------------------------------------------------------------- */
+/* ---- The writer -----------------------------------------------------------------------------------------------------
+ */
 
 static void begin_change(ta_jobs *q)
 {
@@ -55,8 +56,8 @@ static int commit(ta_jobs *q, bool writes, ta_error *err)
     return r;
 }
 
-/* A request that breaks its transaction must not take others with it: then each gets one of its own. True when a new view
- * was published. */
+/* A request that breaks its transaction must not take others with it: then each gets one of its own. True when a new
+ * view was published. */
 static bool run_batch(ta_jobs *q, ta_op **ops, size_t n)
 {
     bool writes = false, sync = false;
@@ -158,7 +159,8 @@ void ta_jobs_unlisten(ta_jobs *q, void (*fn)(void *opaque), void *opaque)
     pthread_mutex_unlock(&q->lock);
 }
 
-/* ---- Opening -------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------------------------------
+ */
 
 static int take_row(void *opaque, const ta_qjob *j)
 {
@@ -224,12 +226,13 @@ static int start(ta_jobs *q, ta_error *err)
     return r;
 }
 
-/* For this user alone: settings and addresses may hold what is nobody's business. A folder that is there stays as it is. */
+/* For this user alone: settings and addresses may hold what is nobody's business. A folder that is there stays as it
+ * is. */
 static int make_folder(const char *dir, ta_error *err)
 {
     bool new = !ta_is_dir(dir);
     int r = ta_mkdirs(dir, err);
-    if (r >= 0 && new && chmod(dir, 0700) != 0)
+    if (r >= 0 && new &&chmod(dir, 0700) != 0)
         r = ta_fail_errno(err, errno, true, "can't keep to this user the folder", dir);
     return r;
 }
@@ -303,7 +306,8 @@ const char *ta_jobs_dir(const ta_jobs *q)
     return q->dir;
 }
 
-/* ---- What workers report -------------------------------------------------------------------------------------------- */
+/* ---- What workers report --------------------------------------------------------------------------------------------
+ */
 
 typedef struct report {
     int64_t id;
@@ -320,8 +324,8 @@ static int attempt_of(const ta_change *c, const report *p, const ta_qjob **j, ta
     return r;
 }
 
-/* A report doesn't undo what was asked for meanwhile: a paused job stays paused, and goes on at the stage that it has come
- * to; one that was to end and comes back has ended. */
+/* A report doesn't undo what was asked for meanwhile: a paused job stays paused, and goes on at the stage that it has
+ * come to; one that was to end and comes back has ended. */
 static int report_paused(ta_change *c, const ta_qjob *j, ta_qstate state, ta_error *err)
 {
     if (!j->held)

@@ -1,5 +1,6 @@
-/* A persistent ordered set of jobs: a treap (R. Seidel, C. Aragon, Randomized search trees, 1996) that knows the size of
- * each subtree, so that the n-th job is found in a few steps. A change copies the nodes on one path. Private to queue. */
+/* A persistent ordered set of jobs: a treap (R. Seidel, C. Aragon, Randomized search trees, 1996) that knows the size
+ * of each subtree, so that the n-th job is found in a few steps. A change copies the nodes on one path. Private to
+ * queue. */
 #ifndef TA_QUEUE_ORDER_H
 #define TA_QUEUE_ORDER_H
 

@@ -19,13 +19,16 @@ static void bind_text(sqlite3_stmt *st, int column, const char *t)
     sqlite3_bind_text(st, column, t ? t : "", -1, SQLITE_STATIC);
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------------------------------
+ */
 
 static int add_row(ta_change *c, int64_t job, const char *channel, const char *notice, ta_error *err)
 {
     sqlite3_stmt *st;
-    int r = ta_store_statement(c->store, "INSERT INTO outbox(job, channel, notice, state, tries, created_us, due_us, why)"
-                                         " VALUES(?1, ?2, ?3, 0, 0, ?4, ?4, '')", &st, err);
+    int r = ta_store_statement(c->store,
+                               "INSERT INTO outbox(job, channel, notice, state, tries, created_us, due_us, why)"
+                               " VALUES(?1, ?2, ?3, 0, 0, ?4, ?4, '')",
+                               &st, err);
     if (r < 0)
         return r;
     sqlite3_bind_int64(st, 1, job);
@@ -60,9 +63,14 @@ int ta_outbox_add(ta_change *c, const ta_qjob *j, ta_error *err)
     if (!c->notify)
         return 0;
     snprintf(id, sizeof id, "%lld", (long long)j->id);
-    ta_notice n = { .event = ta_qstate_name(j->state), .id = id, .name = ta_path_base(j->input),
-                    .status = ta_qstate_name(j->state), .error = *j->message ? j->message : NULL, .input = j->input,
-                    .output = j->output, .wall_us = c->now_us,
+    ta_notice n = { .event = ta_qstate_name(j->state),
+                    .id = id,
+                    .name = ta_path_base(j->input),
+                    .status = ta_qstate_name(j->state),
+                    .error = *j->message ? j->message : NULL,
+                    .input = j->input,
+                    .output = j->output,
+                    .wall_us = c->now_us,
                     .elapsed_seconds = j->started_us ? (double)(j->ended_us - j->started_us) / 1e6 : -1 };
     char *shown = ta_is_url(j->input) ? ta_url_shown(j->input) : NULL; /* without what may be a secret */
     if (shown)
@@ -70,12 +78,14 @@ int ta_outbox_add(ta_change *c, const ta_qjob *j, ta_error *err)
     int r = add_rows(c, j->id, &n, err);
     ta_free(shown);
     if (r >= 0 && is_idle(c))
-        r = add_rows(c, j->id, &(ta_notice){ .event = "idle", .status = "idle", .elapsed_seconds = -1, .wall_us = c->now_us },
+        r = add_rows(c, j->id,
+                     &(ta_notice){ .event = "idle", .status = "idle", .elapsed_seconds = -1, .wall_us = c->now_us },
                      err);
     return r;
 }
 
-/* ---- For the sender ------------------------------------------------------------------------------------------------- */
+/* ---- For the sender -------------------------------------------------------------------------------------------------
+ */
 
 static bool is_handed(const ta_jobs_notifier *n, int64_t id)
 {
@@ -126,8 +136,10 @@ static int find_due(ta_change *c, void *arg, ta_error *err)
     int step = SQLITE_DONE;
     t->got = false;
     *t->next_us = INT64_MAX;
-    int r = ta_store_statement(c->store, "SELECT id, due_us, tries, notice FROM outbox WHERE channel=? AND state=0"
-                                         " ORDER BY due_us, id", &st, err);
+    int r = ta_store_statement(c->store,
+                               "SELECT id, due_us, tries, notice FROM outbox WHERE channel=? AND state=0"
+                               " ORDER BY due_us, id",
+                               &st, err);
     if (r < 0)
         return r;
     bind_text(st, 1, t->channel);
@@ -138,7 +150,8 @@ static int find_due(ta_change *c, void *arg, ta_error *err)
         if (!t->got)
             *t->next_us = TA_MIN(*t->next_us, sqlite3_column_int64(st, 1));
         else
-            *t->row = (ta_outbox_row){ .id = sqlite3_column_int64(st, 0), .attempts = sqlite3_column_int(st, 2),
+            *t->row = (ta_outbox_row){ .id = sqlite3_column_int64(st, 0),
+                                       .attempts = sqlite3_column_int(st, 2),
                                        .notice = ta_strdup((const char *)sqlite3_column_text(st, 3)) };
     }
     if (!t->got && step != SQLITE_DONE && step != SQLITE_ROW)
@@ -170,9 +183,10 @@ static int write_end(ta_change *c, void *arg, ta_error *err)
 {
     const ending *e = arg;
     sqlite3_stmt *st;
-    int r = e->state < 0 ? ta_store_statement(c->store, "DELETE FROM outbox WHERE id=?1", &st, err)
-                         : ta_store_statement(c->store, "UPDATE outbox SET state=?2, tries=?3, due_us=?4, why=?5 WHERE id=?1",
-                                              &st, err);
+    int r = e->state < 0
+                ? ta_store_statement(c->store, "DELETE FROM outbox WHERE id=?1", &st, err)
+                : ta_store_statement(c->store, "UPDATE outbox SET state=?2, tries=?3, due_us=?4, why=?5 WHERE id=?1",
+                                     &st, err);
     if (r >= 0) {
         sqlite3_bind_int64(st, 1, e->id);
         if (e->state >= 0) {
@@ -184,8 +198,10 @@ static int write_end(ta_change *c, void *arg, ta_error *err)
         r = ta_store_run(c->store, st, err);
     }
     if (r >= 0 && e->state == GIVEN_UP) { /* what nobody looks at doesn't grow without end */
-        r = ta_store_statement(c->store, "DELETE FROM outbox WHERE state=1 AND id NOT IN (SELECT id FROM outbox WHERE state=1"
-                                         " ORDER BY id DESC LIMIT ?)", &st, err);
+        r = ta_store_statement(c->store,
+                               "DELETE FROM outbox WHERE state=1 AND id NOT IN (SELECT id FROM outbox WHERE state=1"
+                               " ORDER BY id DESC LIMIT ?)",
+                               &st, err);
         if (r >= 0) {
             sqlite3_bind_int(st, 1, MOST_GIVEN_UP);
             r = ta_store_run(c->store, st, err);
@@ -220,7 +236,8 @@ static int dead(void *opaque, int64_t id, int attempts, const char *why, ta_erro
     return end_row(opaque, &(ending){ id, 0, attempts, GIVEN_UP, why }, err);
 }
 
-/* ---- Opening -------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------------------------------
+ */
 
 static void wake(void *opaque)
 {
@@ -266,7 +283,8 @@ void ta_jobs_unnotify(ta_jobs_notifier **pn)
     ta_freep(pn);
 }
 
-/* ---- Requests ------------------------------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct listing {
     json_t *rows;
@@ -280,8 +298,8 @@ static int list_rows(ta_change *c, void *arg, ta_error *err)
     int step;
     json_array_clear(l->rows);
     l->count[WAITING] = l->count[GIVEN_UP] = 0;
-    int r = ta_store_statement(c->store, "SELECT id, job, channel, state, tries, due_us, why, notice FROM outbox ORDER BY id", &st,
-                               err);
+    int r = ta_store_statement(
+        c->store, "SELECT id, job, channel, state, tries, due_us, why, notice FROM outbox ORDER BY id", &st, err);
     if (r < 0)
         return r;
     while (r >= 0 && (step = sqlite3_step(st)) != SQLITE_DONE) {
@@ -293,11 +311,12 @@ static int list_rows(ta_change *c, void *arg, ta_error *err)
         char when[32];
         if (l->count[0] + l->count[1] < SHOWN)
             json_array_append_new(
-                l->rows, json_pack("{s:I, s:I, s:s, s:s, s:i, s:s, s:s, s:o?}", "id", (json_int_t)sqlite3_column_int64(st, 0),
-                                   "job", (json_int_t)sqlite3_column_int64(st, 1), "channel", sqlite3_column_text(st, 2),
-                                   "state", state == GIVEN_UP ? "dead" : "waiting", "tries", sqlite3_column_int(st, 4), "due",
-                                   ta_print_utc(sqlite3_column_int64(st, 5), when), "why", sqlite3_column_text(st, 6), "notice",
-                                   json_loads((const char *)sqlite3_column_text(st, 7), 0, NULL)));
+                l->rows,
+                json_pack("{s:I, s:I, s:s, s:s, s:i, s:s, s:s, s:o?}", "id", (json_int_t)sqlite3_column_int64(st, 0),
+                          "job", (json_int_t)sqlite3_column_int64(st, 1), "channel", sqlite3_column_text(st, 2),
+                          "state", state == GIVEN_UP ? "dead" : "waiting", "tries", sqlite3_column_int(st, 4), "due",
+                          ta_print_utc(sqlite3_column_int64(st, 5), when), "why", sqlite3_column_text(st, 6), "notice",
+                          json_loads((const char *)sqlite3_column_text(st, 7), 0, NULL)));
         l->count[state]++;
     }
     sqlite3_reset(st);

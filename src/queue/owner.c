@@ -17,7 +17,8 @@ struct ta_owner {
     ta_watcher *watcher;
 };
 
-/* ---- The crew, as the scheduler asks it ----------------------------------------------------------------------------- */
+/* ---- The crew, as the scheduler asks it -----------------------------------------------------------------------------
+ */
 
 static int give(void *crew, const ta_work_order *order, ta_error *err)
 {
@@ -57,7 +58,8 @@ static int start_crew(ta_owner *o, const ta_owner_config *c, ta_error *err)
     return r < 0 ? r : ta_scheduler_start(o->scheduler, &calls, o->crew, err);
 }
 
-/* ---- Watch folders and notifications -------------------------------------------------------------------------------- */
+/* ---- Watch folders and notifications --------------------------------------------------------------------------------
+ */
 
 /* The user's own file; NULL where there is none. */
 static char *usual_watch_file(void)
@@ -90,7 +92,8 @@ static int start_notifying(ta_owner *o, const char *file, ta_error *err)
     return r < 0 ? r : ta_jobs_notify(&o->notifier, o->q, o->notify_config, err);
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------------------------ */
+/* ---- All of it ------------------------------------------------------------------------------------------------------
+ */
 
 int ta_owner_open(ta_owner **out, const ta_owner_config *c, ta_error *err)
 {

@@ -22,10 +22,10 @@ static const struct {
     unsigned long type;
     const char *name;
 } network[] = {
-    { 0x6969, "NFS" },        { 0xFF534D42, "CIFS" },   { 0xFE534D42, "SMB" },    { 0x517B, "SMB" },
-    { 0x01021997, "9p" },     { 0x5346414F, "AFS" },    { 0x6B414653, "AFS" },    { 0x00C36400, "Ceph" },
-    { 0x0BD00BD0, "Lustre" }, { 0x47504653, "GPFS" },   { 0x7461636F, "OCFS2" },  { 0x01161970, "GFS2" },
-    { 0x73757245, "Coda" },   { 0x564C, "NCP" },        { 0x65735546, "FUSE" },   { 0x19830326, "BeeGFS" },
+    { 0x6969, "NFS" },        { 0xFF534D42, "CIFS" },   { 0xFE534D42, "SMB" },   { 0x517B, "SMB" },
+    { 0x01021997, "9p" },     { 0x5346414F, "AFS" },    { 0x6B414653, "AFS" },   { 0x00C36400, "Ceph" },
+    { 0x0BD00BD0, "Lustre" }, { 0x47504653, "GPFS" },   { 0x7461636F, "OCFS2" }, { 0x01161970, "GFS2" },
+    { 0x73757245, "Coda" },   { 0x564C, "NCP" },        { 0x65735546, "FUSE" },  { 0x19830326, "BeeGFS" },
     { 0xAAD7AAEA, "PanFS" },  { 0x786F4256, "VBoxSF" }, { 0x61756673, "aufs" },
 };
 
@@ -50,7 +50,8 @@ int ta_check_local(const char *dir, ta_error *err)
     const char *name = network_name((unsigned long)fs.f_type);
     if (!name)
         return 0;
-    ta_fail(err, TA_ERR_UNAVAILABLE, "the queue folder '%s' is on a %s file system, whose locks can't be relied on", dir,
-            name);
-    return ta_hint(err, "name a folder on a local disk by --queue-dir or TERMINALAI_QUEUE; inputs and outputs may be anywhere");
+    ta_fail(err, TA_ERR_UNAVAILABLE, "the queue folder '%s' is on a %s file system, whose locks can't be relied on",
+            dir, name);
+    return ta_hint(
+        err, "name a folder on a local disk by --queue-dir or TERMINALAI_QUEUE; inputs and outputs may be anywhere");
 }

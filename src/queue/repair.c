@@ -1,5 +1,5 @@
-/* Reading a store that may be damaged: export of what it holds, and repair into a new one. Rows are looked up one by one
- * where reading on in order fails, so that a damaged page costs the rows on it and no others. */
+/* Reading a store that may be damaged: export of what it holds, and repair into a new one. Rows are looked up one by
+ * one where reading on in order fails, so that a damaged page costs the rows on it and no others. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,7 +9,8 @@
 
 #include "queue/internal.h"
 
-/* ---- Reading whatever can be read ----------------------------------------------------------------------------------- */
+/* ---- Reading whatever can be read -----------------------------------------------------------------------------------
+ */
 
 static int open_old(const char *dir, sqlite3 **db, ta_error *err)
 {
@@ -35,7 +36,8 @@ typedef struct table {
 } table;
 
 #define JOB_COLUMNS                                                                                                    \
-    "id, position, priority, state, attempt, code, gpu, added_us, started_us, ended_us, settings, input, output, source," \
+    "id, position, priority, state, attempt, code, gpu, added_us, started_us, ended_us, settings, input, output, "     \
+    "source,"                                                                                                          \
     " message"
 
 static const table tables[] = {
@@ -83,7 +85,8 @@ static int64_t greatest(const scan *s)
     int64_t most = 0;
     for (int i = 0; i < 2; i++) {
         sqlite3_stmt *st = NULL;
-        char *sql = ta_format(i ? "SELECT seq FROM sqlite_sequence WHERE name='%s'" : "SELECT max(rowid) FROM %s", s->t->name);
+        char *sql =
+            ta_format(i ? "SELECT seq FROM sqlite_sequence WHERE name='%s'" : "SELECT max(rowid) FROM %s", s->t->name);
         if (sql && sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
             most = TA_MAX(most, sqlite3_column_int64(st, 0));
         sqlite3_finalize(st);
@@ -125,7 +128,8 @@ static int scan_table(scan *s, ta_error *err)
     return 0;
 }
 
-/* ---- Export --------------------------------------------------------------------------------------------------------- */
+/* ---- Export ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct exporting {
     int (*write)(void *opaque, const char *line, ta_error *err);
@@ -146,8 +150,10 @@ static int export_settings(void *opaque, sqlite3_stmt *row, ta_error *err)
 {
     const char *json = (const char *)sqlite3_column_text(row, 2);
     json_t *values = json ? json_loads(json, 0, NULL) : NULL;
-    return values ? write_object(opaque, json_pack("{s:I, s:o}", "settings", (json_int_t)sqlite3_column_int64(row, 0), "values",
-                                                   values), err)
+    return values ? write_object(
+                        opaque,
+                        json_pack("{s:I, s:o}", "settings", (json_int_t)sqlite3_column_int64(row, 0), "values", values),
+                        err)
                   : 0;
 }
 
@@ -180,15 +186,16 @@ static int export_job(void *opaque, sqlite3_stmt *row, ta_error *err)
     json_t *o = json_pack(
         "{s:I, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "job",
         (json_int_t)sqlite3_column_int64(row, 0), "state", ta_qstate_name((ta_qstate)state), "priority",
-        sqlite3_column_int(row, 2), "attempt", sqlite3_column_int(row, 4), "code", ta_exit_code(sqlite3_column_int(row, 5)),
-        "added_us", (json_int_t)sqlite3_column_int64(row, 7), "started_us", (json_int_t)sqlite3_column_int64(row, 8), "ended_us",
-        (json_int_t)sqlite3_column_int64(row, 9), "settings", (json_int_t)sqlite3_column_int64(row, 10), "input",
-        text_json(row, 11), "output", text_json(row, 12), "source", text_json(row, 13), "message", text_json(row, 14), "needs",
-        needs ? json_incref(needs) : json_array());
+        sqlite3_column_int(row, 2), "attempt", sqlite3_column_int(row, 4), "code",
+        ta_exit_code(sqlite3_column_int(row, 5)), "added_us", (json_int_t)sqlite3_column_int64(row, 7), "started_us",
+        (json_int_t)sqlite3_column_int64(row, 8), "ended_us", (json_int_t)sqlite3_column_int64(row, 9), "settings",
+        (json_int_t)sqlite3_column_int64(row, 10), "input", text_json(row, 11), "output", text_json(row, 12), "source",
+        text_json(row, 13), "message", text_json(row, 14), "needs", needs ? json_incref(needs) : json_array());
     return write_object(e, o, err);
 }
 
-int ta_jobs_export(const char *dir, int (*write)(void *opaque, const char *line, ta_error *err), void *opaque, ta_error *err)
+int ta_jobs_export(const char *dir, int (*write)(void *opaque, const char *line, ta_error *err), void *opaque,
+                   ta_error *err)
 {
     static const row_fn fns[] = { [NEEDS] = note_need, [SETTINGS] = export_settings, [JOBS] = export_job };
     static const int order[] = { NEEDS, SETTINGS, JOBS };
@@ -206,13 +213,15 @@ int ta_jobs_export(const char *dir, int (*write)(void *opaque, const char *line,
         damaged += s.damaged;
     }
     if (r >= 0 && damaged)
-        ta_log(TA_LOG_WARN, "queue", "the store is damaged: at least %" PRId64 " rows or tables could not be read", damaged);
+        ta_log(TA_LOG_WARN, "queue", "the store is damaged: at least %" PRId64 " rows or tables could not be read",
+               damaged);
     sqlite3_close(db);
     json_decref(e.needs);
     return r;
 }
 
-/* ---- Repair --------------------------------------------------------------------------------------------------------- */
+/* ---- Repair ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct copying {
     sqlite3_stmt *insert;
@@ -242,10 +251,10 @@ static int copy_table(sqlite3 *old, sqlite3 *new, const table *t, ta_buf *report
     for (const char *p = t->columns; (p = strchr(p, ',')); p++)
         ta_buf_add(&sql, ", ?");
     ta_buf_add(&sql, ")");
-    int r = sql.failed                                                                       ? ta_no_memory(err)
-            : sqlite3_prepare_v2(new, sql.data, -1, &c.insert, NULL) == SQLITE_OK ? scan_table(&s, err)
-                                                                                  : ta_fail(err, TA_ERR_IO, "%s",
-                                                                                            sqlite3_errmsg(new));
+    int r = sql.failed ? ta_no_memory(err)
+            : sqlite3_prepare_v2(new, sql.data, -1, &c.insert, NULL) == SQLITE_OK
+                ? scan_table(&s, err)
+                : ta_fail(err, TA_ERR_IO, "%s", sqlite3_errmsg(new));
     sqlite3_finalize(c.insert);
     ta_buf_free(&sql);
     if (r >= 0)
@@ -256,10 +265,13 @@ static int copy_table(sqlite3 *old, sqlite3 *new, const table *t, ta_buf *report
 /* A job that lost its settings can't be run again as it was. */
 static int settle_lost(sqlite3 *new, ta_buf *report, ta_error *err)
 {
-    char *sql = sqlite3_mprintf("UPDATE jobs SET state=%d, code=%d, message='its settings were lost in a damaged store' WHERE "
-                                "settings NOT IN (SELECT id FROM settings) AND state NOT IN (%d, %d, %d)",
-                                TA_Q_FAILED, TA_ERR_DATA, TA_Q_COMPLETED, TA_Q_FAILED, TA_Q_CANCELLED);
-    int r = sql && sqlite3_exec(new, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : ta_fail(err, TA_ERR_IO, "%s", sqlite3_errmsg(new));
+    char *sql =
+        sqlite3_mprintf("UPDATE jobs SET state=%d, code=%d, message='its settings were lost in a damaged store' WHERE "
+                        "settings NOT IN (SELECT id FROM settings) AND state NOT IN (%d, %d, %d)",
+                        TA_Q_FAILED, TA_ERR_DATA, TA_Q_COMPLETED, TA_Q_FAILED, TA_Q_CANCELLED);
+    int r = sql && sqlite3_exec(new, sql, NULL, NULL, NULL) == SQLITE_OK
+                ? 0
+                : ta_fail(err, TA_ERR_IO, "%s", sqlite3_errmsg(new));
     if (r >= 0 && sqlite3_changes(new))
         ta_buf_addf(report, "jobs without their settings, failed now: %d\n", sqlite3_changes(new));
     sqlite3_free(sql);

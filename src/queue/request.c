@@ -1,5 +1,5 @@
-/* Requests, as verbs, sockets and the server send them: {"do": WHAT, ...}. Those that only look are answered here, from a
- * view; what changes jobs is in edit.c.
+/* Requests, as verbs, sockets and the server send them: {"do": WHAT, ...}. Those that only look are answered here, from
+ * a view; what changes jobs is in edit.c.
  *
  *   add       settings: [{...}], jobs: [{input, output, settings: index, priority, needs: [id], source, state, ...}],
  *             again: also what is waiting already -> added: [id, 0 for a duplicate], duplicates: [{input, job}]
@@ -56,7 +56,8 @@ json_t *ta_ids_json(const int64_t *ids, size_t n)
     return list;
 }
 
-/* ---- Jobs as JSON --------------------------------------------------------------------------------------------------- */
+/* ---- Jobs as JSON ---------------------------------------------------------------------------------------------------
+ */
 
 static json_t *time_json(int64_t us)
 {
@@ -76,9 +77,9 @@ json_t *ta_qjob_json(const ta_view *v, const ta_qjob *j)
     ta_qprogress p;
     ta_view_progress(v, j, &p);
     json_t *o = json_pack("{s:I, s:s, s:i, s:s, s:s, s:s, s:i, s:b, s:o, s:o, s:o}", "id", (json_int_t)j->id, "state",
-                          ta_qstate_name(j->state), "priority", j->priority, "input", j->input, "output", j->output, "source",
-                          j->source, "attempt", j->attempt, "stopping", j->stopping, "added", time_json(j->added_us),
-                          "started", time_json(j->started_us), "ended", time_json(j->ended_us));
+                          ta_qstate_name(j->state), "priority", j->priority, "input", j->input, "output", j->output,
+                          "source", j->source, "attempt", j->attempt, "stopping", j->stopping, "added",
+                          time_json(j->added_us), "started", time_json(j->started_us), "ended", time_json(j->ended_us));
     if (!o)
         return NULL;
     add_progress(o, &p);
@@ -97,8 +98,8 @@ json_t *ta_qjob_json(const ta_view *v, const ta_qjob *j)
 json_t *ta_event_json(const ta_event *e)
 {
     static const char *const kinds[] = { "job", "removed", "queue", "resync" };
-    json_t *o = json_pack("{s:s, s:I, s:I}", "event", kinds[e->kind], "seq", (json_int_t)e->seq, "at_us",
-                          (json_int_t)e->at_us);
+    json_t *o =
+        json_pack("{s:s, s:I, s:I}", "event", kinds[e->kind], "seq", (json_int_t)e->seq, "at_us", (json_int_t)e->at_us);
     if (o && (e->kind == TA_EVENT_JOB || e->kind == TA_EVENT_REMOVED))
         json_object_set_new(o, "id", json_integer(e->id));
     if (o && e->kind == TA_EVENT_JOB) {
@@ -108,13 +109,15 @@ json_t *ta_event_json(const ta_event *e)
     return o;
 }
 
-/* ---- Looking -------------------------------------------------------------------------------------------------------- */
+/* ---- Looking --------------------------------------------------------------------------------------------------------
+ */
 
 static json_t *status_json(const ta_view *v)
 {
     json_t *counts = json_object();
     for (int i = 0; counts && i < TA_Q_STATES; i++)
-        json_object_set_new(counts, ta_qstate_name((ta_qstate)i), json_integer((json_int_t)ta_view_count(v, (ta_qstate)i)));
+        json_object_set_new(counts, ta_qstate_name((ta_qstate)i),
+                            json_integer((json_int_t)ta_view_count(v, (ta_qstate)i)));
     return json_pack("{s:I, s:I, s:b, s:o}", "seq", (json_int_t)ta_view_seq(v), "total", (json_int_t)ta_view_total(v),
                      "paused", ta_view_paused(v), "counts", counts);
 }
@@ -140,7 +143,8 @@ static int read_state(const json_t *request, int *state, ta_error *err)
     if (!ta_qstate_parse(name, &s)) {
         const char *near = ta_nearest(name, ta_qstate_names());
         ta_fail(err, TA_ERR_USAGE, "there is no state '%s'", name);
-        return ta_hint(err, near ? "did you mean '%s'?" : "%s and others: see `terminalai help queue`", near ? near : "pending");
+        return ta_hint(err, near ? "did you mean '%s'?" : "%s and others: see `terminalai help queue`",
+                       near ? near : "pending");
     }
     *state = (int)s;
     return 0;
@@ -155,8 +159,9 @@ static json_t *page_json(const ta_view *v, int state, size_t offset, size_t limi
         json_array_append_new(list, ta_qjob_json(v, jobs[i]));
     ta_free(jobs);
     if (list && o) {
-        json_object_set_new(o, "matching", json_integer((json_int_t)(state < 0 ? ta_view_total(v)
-                                                                                : ta_view_count(v, (ta_qstate)state))));
+        json_object_set_new(
+            o, "matching",
+            json_integer((json_int_t)(state < 0 ? ta_view_total(v) : ta_view_count(v, (ta_qstate)state))));
         json_object_set_new(o, "jobs", list);
         return o;
     }
@@ -226,8 +231,8 @@ static int read_totals(ta_change *c, void *arg, ta_error *err)
             return r;
     }
     double seconds = (double)n[3] / 1e6;
-    a->reply = json_pack("{s:I, s:I, s:I, s:f, s:o}", "completed", (json_int_t)n[0], "failed", (json_int_t)n[1], "cancelled",
-                         (json_int_t)n[2], "seconds", seconds, "mean_seconds",
+    a->reply = json_pack("{s:I, s:I, s:I, s:f, s:o}", "completed", (json_int_t)n[0], "failed", (json_int_t)n[1],
+                         "cancelled", (json_int_t)n[2], "seconds", seconds, "mean_seconds",
                          n[0] ? json_real(seconds / (double)n[0]) : json_null());
     return a->reply ? 0 : ta_no_memory(err);
 }
@@ -245,18 +250,19 @@ static int answer_stats(ta_jobs *q, const json_t *request, json_t **reply, ta_er
     return r;
 }
 
-/* ---- All of them ---------------------------------------------------------------------------------------------------- */
+/* ---- All of them ----------------------------------------------------------------------------------------------------
+ */
 
 static const struct {
     const char *name;
     ta_answer_fn answer;
 } answers[] = {
-    { "add", ta_answer_add },       { "list", answer_list },          { "show", answer_show },
-    { "status", answer_status },    { "stats", answer_stats },        { "cancel", ta_answer_cancel },
-    { "pause", ta_answer_pause },   { "resume", ta_answer_resume },   { "retry", ta_answer_retry },
-    { "remove", ta_answer_remove }, { "move", ta_answer_move },       { "clear", ta_answer_clear },
-    { "outbox", ta_answer_outbox }, { "resend", ta_answer_resend },
-    { "outbox", ta_answer_outbox }, { "resend", ta_answer_resend },
+    { "add", ta_answer_add },       { "list", answer_list },        { "show", answer_show },
+    { "status", answer_status },    { "stats", answer_stats },      { "cancel", ta_answer_cancel },
+    { "pause", ta_answer_pause },   { "resume", ta_answer_resume }, { "retry", ta_answer_retry },
+    { "remove", ta_answer_remove }, { "move", ta_answer_move },     { "clear", ta_answer_clear },
+    { "outbox", ta_answer_outbox }, { "resend", ta_answer_resend }, { "outbox", ta_answer_outbox },
+    { "resend", ta_answer_resend },
 };
 
 int ta_jobs_request(ta_jobs *q, const json_t *request, json_t **reply, ta_error *err)

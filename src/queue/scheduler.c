@@ -1,6 +1,6 @@
-/* The scheduler: which job next, and what became of it. A job is at work on the disk before a worker has it, and its end is
- * recorded again and again until the disk takes it: so a job may be begun twice after a crash, but it is never lost, and one
- * whose output is complete already is only recorded. */
+/* The scheduler: which job next, and what became of it. A job is at work on the disk before a worker has it, and its
+ * end is recorded again and again until the disk takes it: so a job may be begun twice after a crash, but it is never
+ * lost, and one whose output is complete already is only recorded. */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -13,8 +13,16 @@
 #include "queue/download.h"
 #include "queue/internal.h"
 
-enum { ORDERS = TA_CREW_MAX_WORKERS + 16, DEFERRED = 64, RETRY_MS = 2000, RECORD_US = 1000000, FOLDER_MAX = 100000,
-       DOWNLOADS = 2, LOOK_FAR = 4096, DOWNLOAD_RETRY_US = 60000000 };
+enum {
+    ORDERS = TA_CREW_MAX_WORKERS + 16,
+    DEFERRED = 64,
+    RETRY_MS = 2000,
+    RECORD_US = 1000000,
+    FOLDER_MAX = 100000,
+    DOWNLOADS = 2,
+    LOOK_FAR = 4096,
+    DOWNLOAD_RETRY_US = 60000000
+};
 
 #define USUAL_MEMORY ((int64_t)1 << 30)
 #define NEURAL_MEMORY ((int64_t)3 << 30)
@@ -32,11 +40,11 @@ typedef struct order {
     /* -- of the scheduler's thread */
     ta_qstate recorded;
     bool cancelled, paused;
-    bool given;     /* a worker has it */
-    bool begun;     /* before, in this attempt or an earlier one */
-    bool returning; /* it is to be pending again, as soon as the disk takes it */
-    ta_qdownload *download;         /* of an input from the web, until it is there */
-    char *input, *output, *json;   /* until it is given */
+    bool given;                  /* a worker has it */
+    bool begun;                  /* before, in this attempt or an earlier one */
+    bool returning;              /* it is to be pending again, as soon as the disk takes it */
+    ta_qdownload *download;      /* of an input from the web, until it is there */
+    char *input, *output, *json; /* until it is given */
 } order;
 
 struct ta_scheduler {
@@ -58,7 +66,7 @@ struct ta_scheduler {
         int64_t id, until_us;
     } deferred[DEFERRED];
     int next_deferred;
-    int64_t again_us; /* when something must be tried again; 0 = not */
+    int64_t again_us;  /* when something must be tried again; 0 = not */
     bool wants_worker; /* a job could begin but for that */
 };
 
@@ -104,7 +112,8 @@ static void try_again_at(ta_scheduler *s, int64_t us)
         s->again_us = us;
 }
 
-/* ---- From the crew -------------------------------------------------------------------------------------------------- */
+/* ---- From the crew --------------------------------------------------------------------------------------------------
+ */
 
 /* Under the lock. The order of "ID.ATTEMPT", or NULL. */
 static order *find_order(ta_scheduler *s, const char *name)
@@ -157,7 +166,8 @@ void ta_scheduler_on_free(void *scheduler)
     on_change(scheduler);
 }
 
-/* ---- What has ended, what has changed ------------------------------------------------------------------------------- */
+/* ---- What has ended, what has changed -------------------------------------------------------------------------------
+ */
 
 static void name_order(const order *o, char out[TA_WORK_ID_MAX + 1])
 {
@@ -187,8 +197,8 @@ static void say_end(const order *o)
         ta_log(TA_LOG_ERROR, "queue", "job %lld failed: %s", (long long)o->id, message);
 }
 
-/* A failure that only the moment explains (a full disk) keeps the end for later; any other means that the job is gone or was
- * settled in another way. */
+/* A failure that only the moment explains (a full disk) keeps the end for later; any other means that the job is gone
+ * or was settled in another way. */
 static void record_end(ta_scheduler *s, order *o)
 {
     ta_error err = { 0 };
@@ -253,7 +263,8 @@ static void fail_order(ta_scheduler *s, order *o, int code, const ta_error *err)
 static void give_order(ta_scheduler *s, order *o);
 static void defer(ta_scheduler *s, int64_t id, int64_t us);
 
-/* Pending again, or paused, or cancelled: as was asked for meanwhile; where it is over or gone there is nothing to do. */
+/* Pending again, or paused, or cancelled: as was asked for meanwhile; where it is over or gone there is nothing to do.
+ */
 static void give_back(ta_scheduler *s, order *o)
 {
     int r = ta_jobs_set_state(s->q, o->id, o->attempt, TA_Q_PENDING, NULL);
@@ -270,7 +281,8 @@ static void end_download(ta_scheduler *s, order *o, int code, const char *path, 
     ta_free(o->input);
     o->input = code == 0 ? ta_strdup(path) : NULL;
     if (code == TA_ERR_AGAIN) {
-        ta_log(TA_LOG_WARN, "queue", "job %lld is tried again: %s", (long long)o->id, ta_error_string(err, text, sizeof text));
+        ta_log(TA_LOG_WARN, "queue", "job %lld is tried again: %s", (long long)o->id,
+               ta_error_string(err, text, sizeof text));
         defer(s, o->id, DOWNLOAD_RETRY_US);
     }
     if (code == 0)
@@ -326,7 +338,8 @@ static void look_after(ta_scheduler *s)
     }
 }
 
-/* ---- Beginning ------------------------------------------------------------------------------------------------------ */
+/* ---- Beginning ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_deferred(const ta_scheduler *s, int64_t id, int64_t now, int64_t *until)
 {
@@ -403,8 +416,13 @@ static bool choose(ta_scheduler *s, bool worker, chosen *c)
         }
     }
     if (found)
-        *c = (chosen){ found->id, found->settings, found->attempt, found->gpu, found->started_us != 0,
-                       ta_strdup(found->input), ta_strdup(found->output) };
+        *c = (chosen){ found->id,
+                       found->settings,
+                       found->attempt,
+                       found->gpu,
+                       found->started_us != 0,
+                       ta_strdup(found->input),
+                       ta_strdup(found->output) };
     ta_view_leave(s->reader);
     return found != NULL;
 }
@@ -456,7 +474,8 @@ static bool is_finished_in(const order *o, const ta_settings *settings)
         return false;
     char *name = ta_output_name(settings, o->input, extension, &unknown);
     char *path = name ? ta_path_join(o->output, name) : NULL;
-    bool finished = path && (strstr(name, "{height}") ? is_finished_among(o, settings) : is_finished(path, o, settings));
+    bool finished =
+        path && (strstr(name, "{height}") ? is_finished_among(o, settings) : is_finished(path, o, settings));
     ta_free(path);
     ta_free(name);
     return finished;
@@ -486,7 +505,8 @@ static int64_t memory_of(const char *json)
     return limit > 0 ? limit : neural ? NEURAL_MEMORY : USUAL_MEMORY;
 }
 
-/* A place for the order: before it is given, as its end may come before ta_crew_give returns. It owns the texts then. */
+/* A place for the order: before it is given, as its end may come before ta_crew_give returns. It owns the texts then.
+ */
 static order *note_order(ta_scheduler *s, chosen *c, ta_qstate stage)
 {
     order *o = NULL;
@@ -494,8 +514,14 @@ static order *note_order(ta_scheduler *s, chosen *c, ta_qstate stage)
     for (int i = 0; i < ORDERS && !o; i++)
         o = s->orders[i].id ? NULL : &s->orders[i];
     if (o) {
-        *o = (order){ .id = c->id, .attempt = c->attempt, .gpu = c->gpu, .begun = c->begun, .stage = stage, .recorded = stage,
-                      .input = c->input, .output = c->output };
+        *o = (order){ .id = c->id,
+                      .attempt = c->attempt,
+                      .gpu = c->gpu,
+                      .begun = c->begun,
+                      .stage = stage,
+                      .recorded = stage,
+                      .input = c->input,
+                      .output = c->output };
         c->input = c->output = NULL;
     }
     pthread_mutex_unlock(&s->lock);
@@ -523,7 +549,8 @@ static void fail_order(ta_scheduler *s, order *o, int code, const ta_error *err)
 static void put_off(ta_scheduler *s, order *o, const ta_error *err)
 {
     char text[1000];
-    ta_log(TA_LOG_VERBOSE, "queue", "job %lld has to wait: %s", (long long)o->id, ta_error_string(err, text, sizeof text));
+    ta_log(TA_LOG_VERBOSE, "queue", "job %lld has to wait: %s", (long long)o->id,
+           ta_error_string(err, text, sizeof text));
     defer(s, o->id, 0);
     give_back(s, o);
 }
@@ -537,8 +564,9 @@ static void give_order(ta_scheduler *s, order *o)
         return;
     }
     name_order(o, name);
-    ta_work_order what = { .id = name, .input = o->input, .output = o->output, .settings_json = o->json,
-                           .memory = memory_of(o->json) };
+    ta_work_order what = {
+        .id = name, .input = o->input, .output = o->output, .settings_json = o->json, .memory = memory_of(o->json)
+    };
     pthread_mutex_lock(&s->lock);
     o->stage = TA_Q_ANALYSING;
     pthread_mutex_unlock(&s->lock);
@@ -603,7 +631,8 @@ static bool begin_one(ta_scheduler *s)
     return true;
 }
 
-/* ---- The thread ----------------------------------------------------------------------------------------------------- */
+/* ---- The thread -----------------------------------------------------------------------------------------------------
+ */
 
 static bool any_order(const ta_scheduler *s)
 {

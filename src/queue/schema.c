@@ -18,8 +18,10 @@ static const char *const versions[] = {
     " due_us INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
     "CREATE INDEX outbox_by_due ON outbox(channel, state, due_us, id);",
     /* 3: files that watch folders have taken */
-    "CREATE TABLE watched(folder TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, modified_us INTEGER NOT NULL,"
-    " job INTEGER NOT NULL, sha256 TEXT NOT NULL, tries INTEGER NOT NULL, state INTEGER NOT NULL, due_us INTEGER NOT NULL,"
+    "CREATE TABLE watched(folder TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, modified_us INTEGER NOT "
+    "NULL,"
+    " job INTEGER NOT NULL, sha256 TEXT NOT NULL, tries INTEGER NOT NULL, state INTEGER NOT NULL, due_us INTEGER NOT "
+    "NULL,"
     " output TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY(folder, path)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX watched_by_job ON watched(job);",
 };
@@ -43,7 +45,8 @@ static int run(sqlite3 *db, const char *sql, ta_error *err)
 static int version_of(sqlite3 *db, int *version, ta_error *err)
 {
     sqlite3_stmt *st = NULL;
-    bool good = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
+    bool good =
+        sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
     if (good)
         *version = sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
@@ -71,8 +74,8 @@ int ta_schema_migrate(sqlite3 *db, int target, ta_error *err)
     int have = 0, want = target ? target : ta_schema_newest();
     int r = version_of(db, &have, err);
     if (r >= 0 && have > want) {
-        ta_fail(err, TA_ERR_DATA, "the queue was written by a newer terminalai (its version is %d, this one knows %d)", have,
-                want);
+        ta_fail(err, TA_ERR_DATA, "the queue was written by a newer terminalai (its version is %d, this one knows %d)",
+                have, want);
         return ta_hint(err, "use the newer program, or another --queue-dir");
     }
     for (int to = have + 1; r >= 0 && to <= want; to++)

@@ -26,7 +26,8 @@ typedef struct connection {
     ta_wire wire;
 } connection;
 
-/* ---- One connection ------------------------------------------------------------------------------------------------- */
+/* ---- One connection -------------------------------------------------------------------------------------------------
+ */
 
 /* Those up to `seq` are told by the status that came first. */
 static int send_events(connection *c, ta_subscriber *sub, uint64_t seq, ta_error *err)
@@ -108,7 +109,8 @@ static void *serve_one(void *arg)
     return NULL;
 }
 
-/* ---- All connections ------------------------------------------------------------------------------------------------ */
+/* ---- All connections ------------------------------------------------------------------------------------------------
+ */
 
 /* Only this user, and root. */
 static bool may_come(int fd)
@@ -136,7 +138,8 @@ static void count_out(ta_jobs_server *s)
 
 static void welcome(ta_jobs_server *s, int fd)
 {
-    static const char full[] = "{\"error\":{\"code\":75,\"text\":[\"the queue serves too many at once\"],\"hint\":\"\"}}\n";
+    static const char full[] =
+        "{\"error\":{\"code\":75,\"text\":[\"the queue serves too many at once\"],\"hint\":\"\"}}\n";
     pthread_t thread;
     if (!may_come(fd)) {
         close(fd);

@@ -4,7 +4,7 @@
 #include "queue/queue.h"
 
 static const char *const names[TA_Q_STATES + 1] = {
-    "pending",  "downloading", "analysing", "preprocessing", "upscaling", "encoding",
+    "pending",   "downloading", "analysing", "preprocessing", "upscaling", "encoding",
     "finishing", "paused",      "completed", "failed",        "cancelled", NULL,
 };
 
@@ -12,8 +12,8 @@ static const char *const names[TA_Q_STATES + 1] = {
 #define WORK (BIT(DOWNLOADING) | BIT(ANALYSING) | BIT(PREPROCESSING) | BIT(UPSCALING) | BIT(ENCODING) | BIT(FINISHING))
 #define OVER (BIT(COMPLETED) | BIT(FAILED) | BIT(CANCELLED))
 
-/* Work may begin again from any of its stages: a fresh worker goes on where a dead one was. Work goes back to pending when
- * the owner ends or is found dead. A job that is paused while a worker has it may still come to its end. */
+/* Work may begin again from any of its stages: a fresh worker goes on where a dead one was. Work goes back to pending
+ * when the owner ends or is found dead. A job that is paused while a worker has it may still come to its end. */
 static const unsigned next[TA_Q_STATES] = {
     [TA_Q_PENDING] = WORK | BIT(PAUSED) | BIT(CANCELLED),
     [TA_Q_DOWNLOADING] = WORK | OVER | BIT(PENDING) | BIT(PAUSED),

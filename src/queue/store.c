@@ -20,7 +20,8 @@ struct ta_store {
     bool lazy; /* commits are not synced now */
 };
 
-/* ---- Errors --------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------------------------------
+ */
 
 static int status_of(int code)
 {
@@ -46,19 +47,21 @@ static int status_of(int code)
 static int hint_for(const ta_store *s, int status, ta_error *err)
 {
     if (status == TA_ERR_DATA)
-        return ta_hint(err, "`terminalai queue repair` saves what can be read and keeps the damaged file; `terminalai queue "
-                            "export` prints it");
+        return ta_hint(err,
+                       "`terminalai queue repair` saves what can be read and keeps the damaged file; `terminalai queue "
+                       "export` prints it");
     if (status == TA_ERR_AGAIN)
         return ta_hint(err, "free some space on the disk of '%s' and try again: nothing was changed", s->path);
     if (status == TA_ERR_NOPERM)
-        return ta_hint(err, "the queue folder must be writable; another one is named by --queue-dir or TERMINALAI_QUEUE");
+        return ta_hint(err,
+                       "the queue folder must be writable; another one is named by --queue-dir or TERMINALAI_QUEUE");
     if (status == TA_ERR_IO)
         return ta_hint(err, "look at the disk of '%s'; what was confirmed before is kept", s->path);
     return status;
 }
 
-/* A full disk at a sync or in the shared memory is an I/O error to SQLite: the system's own number tells, where it was kept,
- * or the disk. */
+/* A full disk at a sync or in the shared memory is an I/O error to SQLite: the system's own number tells, where it was
+ * kept, or the disk. */
 static bool is_full(ta_store *s)
 {
     int code = sqlite3_errcode(s->db) & 0xff, why = sqlite3_system_errno(s->db);
@@ -73,12 +76,15 @@ int ta_store_fail(ta_store *s, const char *what, ta_error *err)
     bool full = s->db && is_full(s);
     int status = full ? TA_ERR_AGAIN : s->db ? status_of(sqlite3_extended_errcode(s->db)) : TA_ERR_AGAIN;
     ta_fail(err, (ta_status)status, "%s '%s': %s", what, s->path,
-            full ? "the disk is full" : s->db ? sqlite3_errmsg(s->db) : "out of memory");
+            full    ? "the disk is full"
+            : s->db ? sqlite3_errmsg(s->db)
+                    : "out of memory");
     hint_for(s, status, err);
     return status;
 }
 
-/* ---- Statements ----------------------------------------------------------------------------------------------------- */
+/* ---- Statements -----------------------------------------------------------------------------------------------------
+ */
 
 sqlite3 *ta_store_db(ta_store *s)
 {
@@ -149,7 +155,8 @@ void ta_store_rollback(ta_store *s)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* ---- Opening -------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------------------------------
+ */
 
 /* Each row of quick_check is a finding, "ok" alone is none. */
 static int check_pages(ta_store *s, ta_error *err)
@@ -174,7 +181,8 @@ static int check_mark(ta_store *s, ta_error *err)
 {
     sqlite3_stmt *st = NULL;
     int mark = -1, tables = 0;
-    if (sqlite3_prepare_v2(s->db, "SELECT (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_master", -1,
+    if (sqlite3_prepare_v2(s->db,
+                           "SELECT (SELECT application_id FROM pragma_application_id), count(*) FROM sqlite_master", -1,
                            &st, NULL) == SQLITE_OK &&
         sqlite3_step(st) == SQLITE_ROW) {
         mark = sqlite3_column_int(st, 0);
@@ -193,8 +201,10 @@ static int prepare(ta_store *s, bool check, ta_error *err)
     sqlite3_busy_timeout(s->db, 5000);
     int r = check_mark(s, err);
     if (r >= 0)
-        r = exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864;"
-                    "PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY", "can't open the queue", err);
+        r = exec(s,
+                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864;"
+                 "PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY",
+                 "can't open the queue", err);
     if (r >= 0 && check)
         r = check_pages(s, err);
     return r < 0 ? r : ta_schema_migrate(s->db, 0, err);
@@ -211,7 +221,8 @@ int ta_store_open(ta_store **out, const char *dir, bool check, ta_error *err)
         ta_free(s);
         return ta_no_memory(err);
     }
-    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK)
         r = ta_store_fail(s, "can't open the queue", err);
     else
         r = prepare(s, check, err);
@@ -233,7 +244,8 @@ void ta_store_close(ta_store **ps)
     ta_freep(ps);
 }
 
-/* ---- Jobs ----------------------------------------------------------------------------------------------------------- */
+/* ---- Jobs -----------------------------------------------------------------------------------------------------------
+ */
 
 static const char *text(sqlite3_stmt *st, int column)
 {
@@ -324,8 +336,11 @@ int ta_store_load(ta_store *s, int (*row)(void *opaque, const ta_qjob *j), void 
     sqlite3_stmt *st;
     int r = ta_store_statement(s, "SELECT job, needs FROM needs ORDER BY job, needs", &n.st, err);
     if (r >= 0)
-        r = ta_store_statement(s, "SELECT id, position, priority, state, attempt, code, gpu, added_us, started_us, ended_us,"
-                                  " settings, input, output, source, message FROM jobs ORDER BY id", &st, err);
+        r = ta_store_statement(
+            s,
+            "SELECT id, position, priority, state, attempt, code, gpu, added_us, started_us, ended_us,"
+            " settings, input, output, source, message FROM jobs ORDER BY id",
+            &st, err);
     if (r < 0)
         return r;
     r = load_rows(s, st, &n, row, opaque, err);
@@ -342,8 +357,8 @@ static void bind_text(sqlite3_stmt *st, int column, const char *t)
 
 static void bind_job(sqlite3_stmt *st, const ta_qjob *j)
 {
-    const int64_t numbers[] = { j->position, j->priority, j->state, j->attempt, j->code, j->gpu,
-                                j->added_us, j->started_us, j->ended_us, j->settings };
+    const int64_t numbers[] = { j->position, j->priority, j->state,      j->attempt,  j->code,
+                                j->gpu,      j->added_us, j->started_us, j->ended_us, j->settings };
     const char *texts[] = { j->input, j->output, j->source, j->message };
     for (int i = 0; i < (int)TA_COUNT(numbers); i++)
         sqlite3_bind_int64(st, i + 1, numbers[i]);
@@ -365,9 +380,11 @@ static int add_need(ta_store *s, int64_t job, int64_t need, ta_error *err)
 int ta_store_add(ta_store *s, ta_qjob *j, ta_error *err)
 {
     sqlite3_stmt *st;
-    int r = ta_store_statement(s, "INSERT INTO jobs(position, priority, state, attempt, code, gpu, added_us, started_us,"
-                                  " ended_us, settings, input, output, source, message)"
-                                  " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &st, err);
+    int r = ta_store_statement(s,
+                               "INSERT INTO jobs(position, priority, state, attempt, code, gpu, added_us, started_us,"
+                               " ended_us, settings, input, output, source, message)"
+                               " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                               &st, err);
     if (r < 0)
         return r;
     bind_job(st, j);
@@ -381,12 +398,15 @@ int ta_store_add(ta_store *s, ta_qjob *j, ta_error *err)
 int ta_store_update(ta_store *s, const ta_qjob *j, ta_error *err)
 {
     sqlite3_stmt *st;
-    int r = ta_store_statement(s, "UPDATE jobs SET position=?1, priority=?2, state=?3, attempt=?4, code=?5, gpu=?6,"
-                                  " added_us=?7, started_us=?8, ended_us=?9, settings=?10, message=?11, output=?12 WHERE id=?13", &st, err);
+    int r = ta_store_statement(
+        s,
+        "UPDATE jobs SET position=?1, priority=?2, state=?3, attempt=?4, code=?5, gpu=?6,"
+        " added_us=?7, started_us=?8, ended_us=?9, settings=?10, message=?11, output=?12 WHERE id=?13",
+        &st, err);
     if (r < 0)
         return r;
-    const int64_t numbers[] = { j->position, j->priority, j->state, j->attempt, j->code, j->gpu,
-                                j->added_us, j->started_us, j->ended_us, j->settings };
+    const int64_t numbers[] = { j->position, j->priority, j->state,      j->attempt,  j->code,
+                                j->gpu,      j->added_us, j->started_us, j->ended_us, j->settings };
     for (int i = 0; i < (int)TA_COUNT(numbers); i++)
         sqlite3_bind_int64(st, i + 1, numbers[i]);
     bind_text(st, 11, j->message);
@@ -415,8 +435,8 @@ int ta_store_find(ta_store *s, const char *input, const char *output, int64_t *i
 {
     sqlite3_stmt *st;
     *id = 0;
-    int r = ta_store_statement(s, "SELECT id FROM jobs WHERE output=?1 AND (?2 IS NULL OR input=?2) AND state<?3 LIMIT 1", &st,
-                               err);
+    int r = ta_store_statement(
+        s, "SELECT id FROM jobs WHERE output=?1 AND (?2 IS NULL OR input=?2) AND state<?3 LIMIT 1", &st, err);
     if (r < 0)
         return r;
     bind_text(st, 1, output);
@@ -436,8 +456,10 @@ int ta_store_waiting(ta_store *s, int64_t need, int64_t *job, ta_error *err)
 {
     sqlite3_stmt *st;
     *job = 0;
-    int r = ta_store_statement(s, "SELECT job FROM needs JOIN jobs ON jobs.id=needs.job WHERE needs.needs=? AND state<?"
-                                  " ORDER BY job LIMIT 1", &st, err);
+    int r = ta_store_statement(s,
+                               "SELECT job FROM needs JOIN jobs ON jobs.id=needs.job WHERE needs.needs=? AND state<?"
+                               " ORDER BY job LIMIT 1",
+                               &st, err);
     if (r < 0)
         return r;
     sqlite3_bind_int64(st, 1, need);
@@ -451,7 +473,8 @@ int ta_store_waiting(ta_store *s, int64_t need, int64_t *job, ta_error *err)
     return r;
 }
 
-/* ---- Settings ------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------------------------------
+ */
 
 static int find_settings(ta_store *s, const char *sha, int64_t *id, ta_error *err)
 {
@@ -531,7 +554,8 @@ int ta_store_sweep(ta_store *s, ta_error *err)
     return r < 0 ? r : ta_store_run(s, st, err);
 }
 
-/* ---- Facts ----------------------------------------------------------------------------------------------------------- */
+/* ---- Facts
+ * ----------------------------------------------------------------------------------------------------------- */
 
 int ta_store_fact(ta_store *s, const char *name, int64_t *value, ta_error *err)
 {
@@ -549,8 +573,8 @@ int ta_store_fact(ta_store *s, const char *name, int64_t *value, ta_error *err)
 int ta_store_set_fact(ta_store *s, const char *name, int64_t value, ta_error *err)
 {
     sqlite3_stmt *st;
-    int r = ta_store_statement(s, "INSERT INTO facts(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value=?2", &st,
-                               err);
+    int r = ta_store_statement(
+        s, "INSERT INTO facts(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value=?2", &st, err);
     if (r < 0)
         return r;
     bind_text(st, 1, name);

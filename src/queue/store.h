@@ -1,5 +1,5 @@
-/* The durable side: jobs, settings, facts, outbox and watched files in one SQLite file. One thread uses it: the writer. A
- * failure of any function that writes means that the transaction must be rolled back. Private to queue. */
+/* The durable side: jobs, settings, facts, outbox and watched files in one SQLite file. One thread uses it: the writer.
+ * A failure of any function that writes means that the transaction must be rolled back. Private to queue. */
 #ifndef TA_QUEUE_STORE_H
 #define TA_QUEUE_STORE_H
 
@@ -40,7 +40,8 @@ int ta_store_waiting(ta_store *s, int64_t need, int64_t *job, ta_error *err);
 /* A number by name; 0 when it was never set. */
 int ta_store_fact(ta_store *s, const char *name, int64_t *value, ta_error *err);
 int ta_store_set_fact(ta_store *s, const char *name, int64_t value, ta_error *err);
-/* For the other files that keep tables of their own. A prepared statement, made once for each literal `sql` and reset. */
+/* For the other files that keep tables of their own. A prepared statement, made once for each literal `sql` and reset.
+ */
 int ta_store_statement(ta_store *s, const char *sql, sqlite3_stmt **st, ta_error *err);
 /* Runs a statement that gives no rows. */
 int ta_store_run(ta_store *s, sqlite3_stmt *st, ta_error *err);

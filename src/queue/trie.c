@@ -53,7 +53,7 @@ static node *put(ta_txn *txn, node *n, int level, int64_t id, void *value)
     if (!old && !value)
         return n;
     void *new = level ? put(txn, old, level - 1, id, value) : value;
-    if (txn->failed || (new == old && n && n->stamp == txn->stamp))
+    if (txn->failed || (new == old &&n && n->stamp == txn->stamp))
         return n;
     node *mine = own(txn, n);
     if (!mine)

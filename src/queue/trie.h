@@ -1,5 +1,5 @@
-/* A persistent map from ids to values: a radix tree of 32 branches, in which a change copies the nodes on the way to one leaf
- * (about 1 KB) and shares all others with the tree before it. Private to queue. */
+/* A persistent map from ids to values: a radix tree of 32 branches, in which a change copies the nodes on the way to
+ * one leaf (about 1 KB) and shares all others with the tree before it. Private to queue. */
 #ifndef TA_QUEUE_TRIE_H
 #define TA_QUEUE_TRIE_H
 

@@ -4,7 +4,8 @@
 
 #include "queue/internal.h"
 
-/* ---- Publishing ----------------------------------------------------------------------------------------------------- */
+/* ---- Publishing -----------------------------------------------------------------------------------------------------
+ */
 
 int ta_board_init(ta_board *b)
 {
@@ -58,8 +59,8 @@ static void swap(ta_board *b, ta_view *new, ta_view *old, ta_txn *txn)
     ta_limbo_bury(&b->limbo, txn, old);
 }
 
-/* The progress of jobs that are not at work any more is taken out of the view that is going to be published. Where memory
- * fails it stays: nobody looks at it. */
+/* The progress of jobs that are not at work any more is taken out of the view that is going to be published. Where
+ * memory fails it stays: nobody looks at it. */
 static bool cool(ta_board *b, ta_view *new, const ta_told *told, size_t n)
 {
     ta_trie before = new->hot;
@@ -104,7 +105,7 @@ static bool publish_hot(ta_board *b, ta_view *old, const ta_qjob *j, const ta_qp
     ta_txn_begin(txn, ta_board_stamp(b));
     ta_view *new = ta_txn_alloc(txn, sizeof *new);
     ta_hot *hot = ta_txn_alloc(txn, sizeof *hot);
-    if (new && hot) {
+    if (new &&hot) {
         *new = *old;
         *hot = (ta_hot){ j->attempt, *p };
         ta_txn_drop(txn, ta_trie_get(&new->hot, j->id));
@@ -131,7 +132,8 @@ bool ta_jobs_progress(ta_jobs *q, int64_t id, int attempt, const ta_qprogress *p
     return good;
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------------------------------
+ */
 
 struct ta_view_reader {
     ta_board *board;

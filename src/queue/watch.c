@@ -1,5 +1,5 @@
-/* The thread of the watch folders: told by inotify, and looking for itself from time to time, as events get lost and network
- * file systems have none. */
+/* The thread of the watch folders: told by inotify, and looking for itself from time to time, as events get lost and
+ * network file systems have none. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -27,7 +27,8 @@ struct ta_watcher {
     pthread_t thread;
 };
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Since when it has been as it is: from the list before, by name. Both are in order. */
 static void carry_over(const ta_watch_files *before, ta_watch_files *now)
@@ -38,7 +39,8 @@ static void carry_over(const ta_watch_files *before, ta_watch_files *now)
         ta_watch_file *file = &now->list[i];
         while (k < before->count && strverscmp(before->list[k].path, file->path) < 0)
             k++;
-        const ta_watch_file *old = k < before->count && strcmp(before->list[k].path, file->path) == 0 ? &before->list[k] : NULL;
+        const ta_watch_file *old =
+            k < before->count && strcmp(before->list[k].path, file->path) == 0 ? &before->list[k] : NULL;
         bool same = old && old->size == file->size && old->modified_us == file->modified_us;
         file->since_us = same ? old->since_us : us;
     }
@@ -92,7 +94,8 @@ static void look_through(ta_watcher *w, place *p)
     take_ready(w, p);
 }
 
-/* ---- Ends ----------------------------------------------------------------------------------------------------------- */
+/* ---- Ends -----------------------------------------------------------------------------------------------------------
+ */
 
 static void look_after(ta_watcher *w, place *p)
 {
@@ -113,7 +116,8 @@ static void look_after(ta_watcher *w, place *p)
     ta_watch_rows_free(&rows);
 }
 
-/* ---- The thread ----------------------------------------------------------------------------------------------------- */
+/* ---- The thread -----------------------------------------------------------------------------------------------------
+ */
 
 static void on_change(void *opaque)
 {
@@ -193,7 +197,8 @@ int ta_watcher_open(ta_watcher **out, ta_jobs *q, const ta_watch_config *config,
     for (size_t i = 0; w->places && i < config->count; i++)
         w->places[i].f = &config->folders[i];
     if (w->inotify < 0)
-        ta_log(TA_LOG_WARN, "watch", "no inotify (%s): the folders are looked through from time to time", strerror(errno));
+        ta_log(TA_LOG_WARN, "watch", "no inotify (%s): the folders are looked through from time to time",
+               strerror(errno));
     if (w->places && w->cancel && w->changed >= 0 && pthread_create(&w->thread, NULL, run, w) == 0) {
         ta_jobs_listen(q, on_change, w);
         *out = w;

@@ -51,7 +51,7 @@ typedef enum ta_watch_state {
     TA_WATCH_SETTLED, /* all is done */
     TA_WATCH_RETRY,   /* failed; is tried again when due */
     TA_WATCH_GIVEN_UP,
-    TA_WATCH_AFTER    /* completed; what becomes of the original is not settled */
+    TA_WATCH_AFTER /* completed; what becomes of the original is not settled */
 } ta_watch_state;
 
 typedef struct ta_watch_row {
@@ -70,7 +70,8 @@ typedef struct ta_watch_rows {
 void ta_watch_rows_free(ta_watch_rows *r);
 /* Takes out of `files` those that are known with this size and date. */
 int ta_watch_unknown(ta_jobs *q, const ta_watch_folder *f, ta_watch_files *files, ta_error *err);
-/* Adds the file's job and its row in one transaction. 1 when another job makes that output: then it is left for later. */
+/* Adds the file's job and its row in one transaction. 1 when another job makes that output: then it is left for later.
+ */
 int ta_watch_take(ta_jobs *q, const ta_watch_folder *f, const ta_watch_file *file, ta_error *err);
 /* Rows of which something is to be done: their job is over, or it is due, or not settled. */
 int ta_watch_due(ta_jobs *q, const ta_watch_folder *f, ta_watch_rows *rows, int64_t *next_us, ta_error *err);

@@ -1,5 +1,5 @@
-/* What becomes of an original: nothing before its output was verified, byte by byte and by decoding; and only to the file that
- * the output was made from. Each step can be done again after a crash. */
+/* What becomes of an original: nothing before its output was verified, byte by byte and by decoding; and only to the
+ * file that the output was made from. Each step can be done again after a crash. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -12,7 +12,8 @@
 
 enum { MAX_SIDECAR = 64 << 20, COPY = 1 << 20 };
 
-/* ---- Is it still what it was? --------------------------------------------------------------------------------------- */
+/* ---- Is it still what it was? ---------------------------------------------------------------------------------------
+ */
 
 /* 1: the same file, 0: gone, TA_ERR_DATA: another one. */
 static int look_at(const char *path, const ta_watch_row *row, ta_error *err)
@@ -60,7 +61,8 @@ static int verify(const char *original, const ta_watch_row *row, char hex[65], t
     return r;
 }
 
-/* ---- Moving --------------------------------------------------------------------------------------------------------- */
+/* ---- Moving ---------------------------------------------------------------------------------------------------------
+ */
 
 static int copy_bytes(int in, const char *from, const char *to, ta_cancel *cancel, ta_error *err)
 {
@@ -133,8 +135,8 @@ static char *free_name(const char *folder, const char *path)
     return out;
 }
 
-static int move_into(const ta_watch_folder *f, const char *original, const char *path, const char *folder, ta_cancel *cancel,
-                     ta_error *err)
+static int move_into(const ta_watch_folder *f, const char *original, const char *path, const char *folder,
+                     ta_cancel *cancel, ta_error *err)
 {
     char *below = ta_path_dir(path);
     bool deeper = below && f->keep_structure && strcmp(below, ".") != 0;
@@ -157,14 +159,15 @@ static int move_into(const ta_watch_folder *f, const char *original, const char 
     return r;
 }
 
-/* ---- Deleting ------------------------------------------------------------------------------------------------------- */
+/* ---- Deleting -------------------------------------------------------------------------------------------------------
+ */
 
 /* What was deleted, and what is left of it, on the disk before it is gone: QUEUE/fixity.jsonl. */
 static int record_fixity(ta_jobs *q, const char *original, const ta_watch_row *row, const char *sha256, ta_error *err)
 {
     char when[32], *path = ta_path_join(ta_jobs_dir(q), "fixity.jsonl");
-    json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:s}", "deleted", original, "sha256", sha256, "bytes", (json_int_t)row->size,
-                          "output", row->output, "time", ta_print_utc(ta_wall_us(), when));
+    json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:s}", "deleted", original, "sha256", sha256, "bytes",
+                          (json_int_t)row->size, "output", row->output, "time", ta_print_utc(ta_wall_us(), when));
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     char *line = text ? ta_format("%s\n", text) : NULL;
     int fd = line && path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) : -1;
@@ -182,7 +185,7 @@ static int record_fixity(ta_jobs *q, const char *original, const ta_watch_row *r
     return r;
 }
 
-static int delete(ta_jobs *q, const char *original, const ta_watch_row *row, const char *sha256, ta_error *err)
+static int delete (ta_jobs *q, const char *original, const ta_watch_row *row, const char *sha256, ta_error *err)
 {
     int r = record_fixity(q, original, row, sha256, err);
     if (r >= 0 && unlink(original) != 0)
@@ -192,7 +195,8 @@ static int delete(ta_jobs *q, const char *original, const ta_watch_row *row, con
     return r;
 }
 
-/* ---- Ends ----------------------------------------------------------------------------------------------------------- */
+/* ---- Ends -----------------------------------------------------------------------------------------------------------
+ */
 
 static int settle_completed(ta_jobs *q, const ta_watch_folder *f, const ta_watch_row *row, const char *original,
                             ta_cancel *cancel, ta_error *err)
@@ -207,7 +211,7 @@ static int settle_completed(ta_jobs *q, const ta_watch_folder *f, const ta_watch
     int r = there < 0 ? there : verify(original, row, hex, cancel, &why);
     if (r >= 0)
         r = f->after == TA_WATCH_MOVE ? move_into(f, original, row->path, f->move_to, cancel, &why)
-                                      : delete(q, original, row, hex, &why);
+                                      : delete (q, original, row, hex, &why);
     if (r == TA_ERR_CANCELLED)
         return ta_watch_set(q, f, row, TA_WATCH_AFTER, 0, "", "", err);
     if (r == TA_ERR_AGAIN || r == TA_ERR_IO) {

@@ -7,7 +7,8 @@
  *       when-done: move               # keep (the default), move, delete
  *       move-to: /captures/done
  *
- * All names are in the table below. Unknown ones, values of a wrong kind and contradictions are errors with their line. */
+ * All names are in the table below. Unknown ones, values of a wrong kind and contradictions are errors with their line.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ static const char *scalar(const yaml_node_t *node)
                : NULL;
 }
 
-/* ---- Values --------------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------------------------------
+ */
 
 static int set_text(reader *r, ta_watch_folder *f, const field *d, const yaml_node_t *node)
 {
@@ -70,7 +72,8 @@ static int set_bool(reader *r, ta_watch_folder *f, const field *d, const yaml_no
     return 0;
 }
 
-static int set_in_range(reader *r, ta_watch_folder *f, const field *d, const yaml_node_t *node, int64_t value, bool good)
+static int set_in_range(reader *r, ta_watch_folder *f, const field *d, const yaml_node_t *node, int64_t value,
+                        bool good)
 {
     if (!good || value < d->min || value > d->max) {
         ta_fail(r->err, TA_ERR_CONFIG, "%s:%zu: '%s' is no value for %s", r->config->path, node->start_mark.line + 1,
@@ -179,7 +182,8 @@ static const field fields[] = {
     { "priority", set_number, AT(priority), -1000, 1000 },
 };
 
-/* ---- Folders -------------------------------------------------------------------------------------------------------- */
+/* ---- Folders --------------------------------------------------------------------------------------------------------
+ */
 
 static int fail_name(reader *r, const yaml_node_t *key)
 {
@@ -217,8 +221,8 @@ static int settle_folder(reader *r, const yaml_node_t *node, char **path, bool m
     char *real = realpath(*path, NULL);
     if (!real || !ta_is_dir(real)) {
         free(real);
-        return ta_fail(r->err, TA_ERR_CONFIG, "%s:%zu: there is no folder '%s'", r->config->path, node->start_mark.line + 1,
-                       *path);
+        return ta_fail(r->err, TA_ERR_CONFIG, "%s:%zu: there is no folder '%s'", r->config->path,
+                       node->start_mark.line + 1, *path);
     }
     ta_free(*path);
     *path = ta_strdup(real);
@@ -237,7 +241,8 @@ static int check(reader *r, const yaml_node_t *node, const ta_watch_folder *f)
     if (f->after != TA_WATCH_MOVE && f->move_to)
         return fail_at(r, node, "move-to needs when-done: move");
     if (f->after == TA_WATCH_DELETE && !f->delete_original)
-        return fail_at(r, node, "when-done: delete needs delete-original: yes, as what is deleted is the only original");
+        return fail_at(r, node,
+                       "when-done: delete needs delete-original: yes, as what is deleted is the only original");
     if (f->after != TA_WATCH_DELETE && f->delete_original)
         return fail_at(r, node, "delete-original needs when-done: delete");
     if (strstr(ta_get_text(f->settings, TA_SET_output_template), "{height}"))
@@ -285,8 +290,12 @@ static int read_folder(reader *r, const yaml_node_t *node)
         return ta_no_memory(r->err);
     c->folders = grown;
     ta_watch_folder *f = &grown[c->count++];
-    *f = (ta_watch_folder){ .stable_us = 10000000, .rescan_us = MINUTE_US, .retry_us = 5 * MINUTE_US,
-                            .minimum_size = 1, .keep_structure = true, .settings = ta_settings_new() };
+    *f = (ta_watch_folder){ .stable_us = 10000000,
+                            .rescan_us = MINUTE_US,
+                            .retry_us = 5 * MINUTE_US,
+                            .minimum_size = 1,
+                            .keep_structure = true,
+                            .settings = ta_settings_new() };
     int code = f->settings ? ta_settings_load(f->settings, r->err) : ta_no_memory(r->err);
     for (yaml_node_pair_t *p = node->data.mapping.pairs.start; code >= 0 && p < node->data.mapping.pairs.top; p++)
         code = set_field(r, f, p);
@@ -299,7 +308,8 @@ static int check_names(reader *r)
     const struct ta_watch_config *c = r->config;
     for (size_t i = 0; i < c->count; i++)
         for (size_t k = 0; k < i; k++)
-            if (strcmp(c->folders[i].input, c->folders[k].input) == 0 || strcmp(c->folders[i].name, c->folders[k].name) == 0)
+            if (strcmp(c->folders[i].input, c->folders[k].input) == 0 ||
+                strcmp(c->folders[i].name, c->folders[k].name) == 0)
                 return ta_fail(r->err, TA_ERR_CONFIG, "%s: two watch folders have one input or one name: '%s'", c->path,
                                c->folders[i].name);
     return 0;
@@ -311,11 +321,10 @@ static int read_list(reader *r)
     if (!root)
         return ta_fail(r->err, TA_ERR_CONFIG, "%s: the file is empty", r->config->path);
     yaml_node_pair_t *pair = root->type == YAML_MAPPING_NODE ? root->data.mapping.pairs.start : NULL;
-    const yaml_node_t *list =
-        pair && pair + 1 == root->data.mapping.pairs.top &&
-                ta_streq(scalar(yaml_document_get_node(&r->document, pair->key)), "watch")
-            ? yaml_document_get_node(&r->document, pair->value)
-            : NULL;
+    const yaml_node_t *list = pair && pair + 1 == root->data.mapping.pairs.top &&
+                                      ta_streq(scalar(yaml_document_get_node(&r->document, pair->key)), "watch")
+                                  ? yaml_document_get_node(&r->document, pair->value)
+                                  : NULL;
     if (!list || list->type != YAML_SEQUENCE_NODE)
         return fail_at(r, root, "one name is expected, watch, with a list of folders below it");
     int code = 0;

@@ -16,7 +16,8 @@ static char *copy_text(sqlite3_stmt *st, int column)
     return ta_strdup(t ? t : "");
 }
 
-/* ---- Known files ---------------------------------------------------------------------------------------------------- */
+/* ---- Known files ----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct filter {
     const ta_watch_folder *f;
@@ -26,7 +27,8 @@ typedef struct filter {
 static int is_known(ta_change *c, const filter *f, const ta_watch_file *file, ta_error *err)
 {
     sqlite3_stmt *st;
-    int r = ta_store_statement(c->store, "SELECT 1 FROM watched WHERE folder=? AND path=? AND size=? AND modified_us=?", &st, err);
+    int r = ta_store_statement(c->store, "SELECT 1 FROM watched WHERE folder=? AND path=? AND size=? AND modified_us=?",
+                               &st, err);
     if (r < 0)
         return r;
     bind_text(st, 1, f->f->name);
@@ -63,7 +65,8 @@ int ta_watch_unknown(ta_jobs *q, const ta_watch_folder *f, ta_watch_files *files
     return ta_jobs_do(q, drop_known, &arg, TA_OP_READS, err);
 }
 
-/* ---- Taking --------------------------------------------------------------------------------------------------------- */
+/* ---- Taking ---------------------------------------------------------------------------------------------------------
+ */
 
 char *ta_watch_output(const ta_watch_folder *f, const char *path, ta_error *err)
 {
@@ -92,8 +95,10 @@ typedef struct taking {
 static int put_row(ta_change *c, const taking *t, int64_t job, ta_error *err)
 {
     sqlite3_stmt *st;
-    int r = ta_store_statement(c->store, "INSERT OR REPLACE INTO watched(folder, path, size, modified_us, job, sha256, tries,"
-                                         " state, due_us, output, note) VALUES(?, ?, ?, ?, ?, '', 0, 0, 0, ?, '')", &st, err);
+    int r = ta_store_statement(c->store,
+                               "INSERT OR REPLACE INTO watched(folder, path, size, modified_us, job, sha256, tries,"
+                               " state, due_us, output, note) VALUES(?, ?, ?, ?, ?, '', 0, 0, 0, ?, '')",
+                               &st, err);
     if (r < 0)
         return r;
     bind_text(st, 1, t->f->name);
@@ -109,8 +114,13 @@ static int take(ta_change *c, void *arg, ta_error *err)
 {
     taking *t = arg;
     int64_t other = 0;
-    ta_qjob job = { .attempt = 1, .stage = TA_Q_ANALYSING, .added_us = c->now_us, .priority = (int)t->f->priority,
-                    .input = t->input, .output = t->output, .source = t->source };
+    ta_qjob job = { .attempt = 1,
+                    .stage = TA_Q_ANALYSING,
+                    .added_us = c->now_us,
+                    .priority = (int)t->f->priority,
+                    .input = t->input,
+                    .output = t->output,
+                    .source = t->source };
     int r = ta_store_find(c->store, NULL, t->output, &other, err);
     t->clash = r >= 0 && other;
     if (r < 0 || t->clash)
@@ -131,14 +141,17 @@ int ta_watch_take(ta_jobs *q, const ta_watch_folder *f, const ta_watch_file *fil
     taking t = { .f = f, .file = file, .output = ta_watch_output(f, file->path, err) };
     t.input = ta_path_join(f->input, file->path);
     t.source = ta_format("watch:%s", f->name);
-    int r = !t.output ? TA_ERR_CANTCREATE : t.input && t.source ? ta_jobs_do(q, take, &t, TA_OP_WRITES, err) : ta_no_memory(err);
+    int r = !t.output             ? TA_ERR_CANTCREATE
+            : t.input && t.source ? ta_jobs_do(q, take, &t, TA_OP_WRITES, err)
+                                  : ta_no_memory(err);
     ta_free(t.input);
     ta_free(t.output);
     ta_free(t.source);
     return r < 0 ? r : t.clash;
 }
 
-/* ---- What is to be done --------------------------------------------------------------------------------------------- */
+/* ---- What is to be done ---------------------------------------------------------------------------------------------
+ */
 
 void ta_watch_rows_free(ta_watch_rows *r)
 {
@@ -165,10 +178,15 @@ static int add_row(ta_watch_rows *rows, sqlite3_stmt *st)
     rows->list = grown;
     ta_watch_row *row = &grown[rows->count++];
     *row = (ta_watch_row){
-        .path = copy_text(st, 0), .size = sqlite3_column_int64(st, 1), .modified_us = sqlite3_column_int64(st, 2),
-        .job = sqlite3_column_int64(st, 3), .tries = sqlite3_column_int64(st, 4),
-        .state = (ta_watch_state)sqlite3_column_int(st, 5), .due_us = sqlite3_column_int64(st, 6),
-        .output = copy_text(st, 7), .note = copy_text(st, 8),
+        .path = copy_text(st, 0),
+        .size = sqlite3_column_int64(st, 1),
+        .modified_us = sqlite3_column_int64(st, 2),
+        .job = sqlite3_column_int64(st, 3),
+        .tries = sqlite3_column_int64(st, 4),
+        .state = (ta_watch_state)sqlite3_column_int(st, 5),
+        .due_us = sqlite3_column_int64(st, 6),
+        .output = copy_text(st, 7),
+        .note = copy_text(st, 8),
         .job_state = sqlite3_column_type(st, 9) == SQLITE_NULL ? TA_Q_STATES : (ta_qstate)sqlite3_column_int(st, 9),
         .message = copy_text(st, 10),
     };
@@ -182,10 +200,12 @@ static int look(ta_change *c, void *arg, ta_error *err)
     int step;
     ta_watch_rows_free(l->rows);
     *l->next_us = INT64_MAX;
-    int r = ta_store_statement(c->store, "SELECT w.path, w.size, w.modified_us, w.job, w.tries, w.state, w.due_us, w.output,"
-                                         " w.note, j.state, j.message FROM watched w LEFT JOIN jobs j ON j.id=w.job"
-                                         " WHERE w.folder=?1 AND (w.state IN (2, 4) OR (w.state=0 AND"
-                                         " (j.id IS NULL OR j.state>=?2)))", &st, err);
+    int r = ta_store_statement(c->store,
+                               "SELECT w.path, w.size, w.modified_us, w.job, w.tries, w.state, w.due_us, w.output,"
+                               " w.note, j.state, j.message FROM watched w LEFT JOIN jobs j ON j.id=w.job"
+                               " WHERE w.folder=?1 AND (w.state IN (2, 4) OR (w.state=0 AND"
+                               " (j.id IS NULL OR j.state>=?2)))",
+                               &st, err);
     if (r < 0)
         return r;
     bind_text(st, 1, l->f->name);
@@ -241,8 +261,10 @@ static int set(ta_change *c, void *arg, ta_error *err)
     sqlite3_stmt *st;
     int r = s->retry ? retry_job(c, s->row->job, err) : 0;
     if (r >= 0)
-        r = ta_store_statement(c->store, "UPDATE watched SET state=?1, due_us=?2, tries=?3, sha256=?4, note=?5 WHERE folder=?6"
-                                         " AND path=?7", &st, err);
+        r = ta_store_statement(c->store,
+                               "UPDATE watched SET state=?1, due_us=?2, tries=?3, sha256=?4, note=?5 WHERE folder=?6"
+                               " AND path=?7",
+                               &st, err);
     if (r >= 0) {
         sqlite3_bind_int(st, 1, s->state);
         sqlite3_bind_int64(st, 2, s->due_us);

@@ -33,7 +33,8 @@ void ta_watch_files_free(ta_watch_files *f)
 static bool matches(char *const *patterns, const char *path)
 {
     for (size_t i = 0; patterns && patterns[i]; i++)
-        if (fnmatch(patterns[i], ta_path_base(path), FNM_CASEFOLD) == 0 || fnmatch(patterns[i], path, FNM_CASEFOLD) == 0)
+        if (fnmatch(patterns[i], ta_path_base(path), FNM_CASEFOLD) == 0 ||
+            fnmatch(patterns[i], path, FNM_CASEFOLD) == 0)
             return true;
     return false;
 }
@@ -60,9 +61,10 @@ static int take(scan *s, const char *path, const struct stat *st)
     char *own = ta_strdup(path);
     if (!own)
         return ta_no_memory(s->err);
-    o->list[o->count++] = (ta_watch_file){ .path = own, .size = st->st_size,
-                                           .modified_us = (int64_t)st->st_mtim.tv_sec * 1000000 +
-                                                          st->st_mtim.tv_nsec / 1000 };
+    o->list[o->count++] =
+        (ta_watch_file){ .path = own,
+                         .size = st->st_size,
+                         .modified_us = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000 };
     return 0;
 }
 
@@ -87,7 +89,8 @@ static int take_entry(scan *s, const char *below, const char *name, int depth)
     if (r >= 0 && lstat(full, &st) == 0) { /* links are left alone: what they lead to may be anywhere */
         if (S_ISDIR(st.st_mode) && s->f->recursive && depth < DEEPEST && !is_own_folder(s->f, full))
             r = scan_folder(s, path, depth + 1);
-        else if (S_ISREG(st.st_mode) && st.st_size >= s->f->minimum_size && is_wanted(s->f, path) && !ta_is_own_output(full))
+        else if (S_ISREG(st.st_mode) && st.st_size >= s->f->minimum_size && is_wanted(s->f, path) &&
+                 !ta_is_own_output(full))
             r = take(s, path, &st);
     }
     ta_free(full);

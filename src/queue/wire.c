@@ -14,7 +14,8 @@
 
 enum { CHUNK = 64 << 10, SEND_MS = 30000, CANCEL_FDS = 4 };
 
-/* ---- Sockets -------------------------------------------------------------------------------------------------------- */
+/* ---- Sockets --------------------------------------------------------------------------------------------------------
+ */
 
 /* A socket's address holds 107 characters, a path more: it goes through the folder's descriptor. */
 static int with_address(const char *dir, int (*fn)(int, const struct sockaddr *, socklen_t))
@@ -64,7 +65,8 @@ void ta_wire_close(ta_wire *w)
     ta_buf_free(&w->in);
 }
 
-/* ---- Waiting -------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------------------------------
+ */
 
 /* What of the socket is ready: its poll events, 0 when cancelled or at the time limit. */
 static int wait_for(ta_wire *w, short events, int extra, bool *other, int timeout_ms)
@@ -85,7 +87,8 @@ static int wait_for(ta_wire *w, short events, int extra, bool *other, int timeou
     return p[0].revents;
 }
 
-/* ---- Lines ---------------------------------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------------------------------
+ */
 
 static int parse(ta_wire *w, const char *end, json_t **line, ta_error *err)
 {
@@ -172,7 +175,8 @@ int ta_wire_write(ta_wire *w, const json_t *line, ta_error *err)
     return r;
 }
 
-/* ---- Errors --------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------------------------------
+ */
 
 json_t *ta_wire_error(int code, const ta_error *err)
 {

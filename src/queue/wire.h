@@ -21,8 +21,8 @@ typedef struct ta_wire {
 int ta_wire_listen(const char *dir);
 int ta_wire_connect(const char *dir);
 
-/* The next line as JSON. 1; 0 at the end of the stream, when cancelled, or, with nothing read, when `extra` became readable
- * (then *line is NULL and *extra true); TA_ERR_DATA (no JSON, too long), TA_ERR_IO. */
+/* The next line as JSON. 1; 0 at the end of the stream, when cancelled, or, with nothing read, when `extra` became
+ * readable (then *line is NULL and *extra true); TA_ERR_DATA (no JSON, too long), TA_ERR_IO. */
 int ta_wire_read(ta_wire *w, json_t **line, bool *extra, ta_error *err);
 /* Sends it as one line. TA_ERR_IO when the other side is gone or reads nothing for half a minute. */
 int ta_wire_write(ta_wire *w, const json_t *line, ta_error *err);

@@ -108,7 +108,8 @@ static int plan_encoded(ta_job *job, const AVStream *st, const char *codec, ta_e
         r = ta_neural_sound_new(&job->neural_sound, job->shared_models, job->cancel, err);
     if (r >= 0) {
         engines = ta_neural_sound_engines(job->neural_sound);
-        r = ta_sound_plan(job->settings, &in, look ? &found : NULL, &engines, codec, &t->chain, &t->target, &notes, err);
+        r = ta_sound_plan(job->settings, &in, look ? &found : NULL, &engines, codec, &t->chain, &t->target, &notes,
+                          err);
     }
     if (r < 0)
         ta_wrap(err, "'%s', stream %d", job->input, st->index);

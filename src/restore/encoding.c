@@ -5,8 +5,8 @@
 static const struct {
     const char *encoder, *best, *fast;
 } presets[] = {
-    { "libx264", "medium", "veryfast" }, { "libx265", "medium", "veryfast" }, { "libsvtav1", "6", "9" },
-    { "h264_nvenc", "p7", "p4" },     { "hevc_nvenc", "p7", "p4" },  { "h264_qsv", "veryslow", "medium" },
+    { "libx264", "medium", "veryfast" },  { "libx265", "medium", "veryfast" }, { "libsvtav1", "6", "9" },
+    { "h264_nvenc", "p7", "p4" },         { "hevc_nvenc", "p7", "p4" },        { "h264_qsv", "veryslow", "medium" },
     { "hevc_qsv", "veryslow", "medium" },
 };
 
@@ -30,8 +30,9 @@ static int hdr_options(ta_job *job, ta_buf *b)
     ta_buf_add(b, own);
     if (ta_get_is(s, TA_SET_hdr, "hdr10") && ta_get_is(s, TA_SET_encoder, "libx265")) {
         int peak = (int)ta_get_int(s, TA_SET_hdr_peak);
-        ta_buf_addf(b, "%shdr10=1:repeat-headers=1:master-display=G(8500,39850)B(6550,2300)R(35400,14600)"
-                       "WP(15635,16450)L(%d,50):max-cll=%d,%d",
+        ta_buf_addf(b,
+                    "%shdr10=1:repeat-headers=1:master-display=G(8500,39850)B(6550,2300)R(35400,14600)"
+                    "WP(15635,16450)L(%d,50):max-cll=%d,%d",
                     own[0] ? ":" : "", peak * 10000, peak, peak / 2);
     }
     return b->failed ? -1 : 0;

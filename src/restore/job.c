@@ -189,9 +189,8 @@ static void free_whole(void *stretch)
 /* The picture in one stretch, through the input and the stages that were opened for the plan. */
 static int whole_picture(ta_job *job, ta_edge **video, ta_error *err)
 {
-    job->whole = (ta_stretch){
-        .job = job, .flow = job->flow, .in = job->in, .chain = &job->chain, .counts = &job->counts
-    };
+    job->whole =
+        (ta_stretch){ .job = job, .flow = job->flow, .in = job->in, .chain = &job->chain, .counts = &job->counts };
     int r = ta_job_own(job, &job->whole, free_whole, err);
     return r < 0 ? r : ta_stretch_nodes(&job->whole, video, err);
 }
@@ -211,8 +210,7 @@ static int build_flow(ta_job *job, bool joined, ta_error *err)
             continue;
         ta_edge *wait = ta_flow_packets(job->flow, 1, 0);
         audio[n_audio] = ta_flow_packets(job->flow, 1 << 14, 1u << 20);
-        r = wait && audio[n_audio] ? ta_audio_node(job, &job->tracks[i], wait, audio[n_audio], err)
-                                   : ta_no_memory(err);
+        r = wait && audio[n_audio] ? ta_audio_node(job, &job->tracks[i], wait, audio[n_audio], err) : ta_no_memory(err);
         ready[n_ready++] = wait;
         n_audio++;
     }
@@ -235,10 +233,11 @@ static void log_nodes(const ta_job *job)
     int n = ta_flow_stats(job->flow, stats, 64);
     for (int i = 0; i < n; i++) {
         const ta_flow_node_stats *s = &stats[i];
-        ta_log(TA_LOG_VERBOSE, "flow", "%s: %llu in, %llu out, %.2f s CPU, %.2f s busy, waited %.2f s for input and %.2f s for "
-               "room; queue at most %zu", s->name, (unsigned long long)s->in, (unsigned long long)s->out,
-               (double)s->cpu_us / 1e6, (double)s->busy_us / 1e6, (double)s->wait_in_us / 1e6,
-               (double)s->wait_out_us / 1e6, s->max_depth);
+        ta_log(TA_LOG_VERBOSE, "flow",
+               "%s: %llu in, %llu out, %.2f s CPU, %.2f s busy, waited %.2f s for input and %.2f s for "
+               "room; queue at most %zu",
+               s->name, (unsigned long long)s->in, (unsigned long long)s->out, (double)s->cpu_us / 1e6,
+               (double)s->busy_us / 1e6, (double)s->wait_in_us / 1e6, (double)s->wait_out_us / 1e6, s->max_depth);
     }
 }
 
@@ -327,8 +326,7 @@ static void note_findings(ta_job *job)
             ta_job_note(job, "stream %d: %s", t->source, t->advice);
         if (t->gaps)
             ta_job_note(job, "stream %d: %llu holes in the sound were filled with silence (%.2f s)", t->source,
-                        (unsigned long long)t->gaps,
-                        (double)t->gap_samples / TA_MAX(t->target.format.sample_rate, 1));
+                        (unsigned long long)t->gaps, (double)t->gap_samples / TA_MAX(t->target.format.sample_rate, 1));
         if (ta_get_bool(job->settings, TA_SET_normalize) || t->gain.peak_limited)
             ta_log(TA_LOG_INFO, "sound", "stream %d: %s", t->source, t->gain.reason);
     }
@@ -378,12 +376,13 @@ static int check_published(ta_job *job, ta_error *err)
     int r = ta_settle_published(job, err);
     if (r != 0)
         return r;
-    return ta_get_bool(job->settings, TA_SET_overwrite) || ta_file_size(job->output) < 0 ? 0
-                                                                                        : ta_fail_output_exists(job, err);
+    return ta_get_bool(job->settings, TA_SET_overwrite) || ta_file_size(job->output) < 0
+               ? 0
+               : ta_fail_output_exists(job, err);
 }
 
-/* 1 when an earlier run had done everything. Facts that the nodes hold are needed by the report; the files must be closed
- * before the check. */
+/* 1 when an earlier run had done everything. Facts that the nodes hold are needed by the report; the files must be
+ * closed before the check. */
 static int run_all(ta_job *job, ta_error *err)
 {
     int r = ta_job_plan(job, err);
@@ -417,7 +416,8 @@ int ta_job_run(ta_job *job, ta_error *err)
     if (r < 0)
         keep |= job->folder && ta_plan_is_there(job->folder); /* whoever was refused must not lose another's work */
     else if (job->folder && !keep)
-        ta_job_folder_empty(job->folder, ta_record_name); /* last, so that a kill from here on is seen to be behind the end */
+        ta_job_folder_empty(job->folder,
+                            ta_record_name); /* last, so that a kill from here on is seen to be behind the end */
     ta_job_folder_close(&job->folder, keep);
     return TA_MIN(r, 0);
 }

@@ -6,7 +6,8 @@
 
 #include "restore/segments.h"
 
-/* ---- From a plan to a job ------------------------------------------------------------------------------------------- */
+/* ---- From a plan to a job -------------------------------------------------------------------------------------------
+ */
 
 /* Job settings belong to the plan; who makes a segment may only say how to run. */
 static int refuse_job_settings(const ta_settings *run, ta_error *err)
@@ -138,7 +139,8 @@ int ta_job_segment_count(const ta_job *job)
     return job->n_segments;
 }
 
-/* ---- Pieces --------------------------------------------------------------------------------------------------------- */
+/* ---- Pieces ---------------------------------------------------------------------------------------------------------
+ */
 
 int ta_job_run_segment(ta_job *job, int number, ta_error *err)
 {
@@ -192,7 +194,8 @@ int ta_job_finish(ta_job *job, ta_error *err)
     return r;
 }
 
-/* ---- How far it is -------------------------------------------------------------------------------------------------- */
+/* ---- How far it is --------------------------------------------------------------------------------------------------
+ */
 
 static json_t *missing_segments(ta_job *job, int count)
 {

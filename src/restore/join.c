@@ -8,7 +8,8 @@ typedef struct join {
     int64_t last_dts;
 } join;
 
-/* ---- Facts ------------------------------------------------------------------------------------------------------------- */
+/* ---- Facts
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void add_counts(ta_picture_counts *sum, const ta_picture_counts *more)
 {
@@ -44,7 +45,8 @@ static int take_segment(ta_job *job, ta_segment_done *d, int number, ta_error *e
         job->first_out_us = r->first_us;
         memcpy(job->timecode, r->timecode, sizeof job->timecode);
     } else if (!same_stream(&job->join_stream, &d->stream)) {
-        ta_fail(err, TA_ERR_SOFTWARE, "segment %d was encoded otherwise than those before it and can't be joined", number);
+        ta_fail(err, TA_ERR_SOFTWARE, "segment %d was encoded otherwise than those before it and can't be joined",
+                number);
         return ta_hint(err, "run again with --restart, on one kind of machine and with one version of the program");
     }
     job->last_out_us = r->last_us;
@@ -84,10 +86,11 @@ int ta_segments_collect(ta_job *job, ta_error *err)
     return ta_hint(err, "the video stream is empty or broken, or --start and --end leave nothing");
 }
 
-/* ---- Packets ------------------------------------------------------------------------------------------------------------ */
+/* ---- Packets
+ * ------------------------------------------------------------------------------------------------------------ */
 
-/* Encoders begin their decoding times by how far they reorder; where frames' distances vary these may overlap the end of
- * the segment before by a little. */
+/* Encoders begin their decoding times by how far they reorder; where frames' distances vary these may overlap the end
+ * of the segment before by a little. */
 static int put_in_row(join *j, AVPacket *pkt, int number, ta_error *err)
 {
     if (j->last_dts != INT64_MIN && pkt->dts <= j->last_dts)

@@ -6,14 +6,14 @@
 #include "restore/internal.h"
 
 typedef struct mux_source {
-    ta_edge *edge;   /* NULL: the spool of copied packets */
-    int64_t pos;     /* in the spool */
+    ta_edge *edge; /* NULL: the spool of copied packets */
+    int64_t pos;   /* in the spool */
     AVPacket *head;
     bool ended;
     ta_track *track; /* NULL: video or the spool */
     AVRational base; /* of the head's times */
     AVStream *out;
-    int64_t zero;    /* in `base`, taken off each time */
+    int64_t zero;     /* in `base`, taken off each time */
     int64_t shift_us; /* put on each time */
 } mux_source;
 
@@ -171,14 +171,15 @@ static int add_chapters(mux *m, ta_error *err)
 static void copy_metadata(mux *m)
 {
     AVFormatContext *in = ta_input_context(m->job->in);
-    static const char *const of_the_file[] = { "encoder", "major_brand", "minor_version", "compatible_brands",
-                                               "DURATION", "duration" };
+    static const char *const of_the_file[] = { "encoder",           "major_brand", "minor_version",
+                                               "compatible_brands", "DURATION",    "duration" };
     av_dict_copy(&m->ctx->metadata, in->metadata, 0);
     for (size_t i = 0; i < TA_COUNT(of_the_file); i++)
         av_dict_set(&m->ctx->metadata, of_the_file[i], NULL, 0);
 }
 
-/* ---- Heads --------------------------------------------------------------------------------------------------------- */
+/* ---- Heads ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Fetches the next packet of a source, waiting for it where it comes through an edge. */
 static int fetch(mux *m, mux_source *s, ta_error *err)
@@ -221,8 +222,8 @@ static mux_source *earliest(mux *m)
     mux_source *best = NULL;
     for (int i = 0; i < m->n_sources; i++) {
         mux_source *s = &m->sources[i];
-        if (s->head && (!best || av_compare_ts(order_time(s) - s->zero, s->base, order_time(best) - best->zero,
-                                               best->base) < 0))
+        if (s->head &&
+            (!best || av_compare_ts(order_time(s) - s->zero, s->base, order_time(best) - best->zero, best->base) < 0))
             best = s;
     }
     return best;
@@ -246,9 +247,9 @@ static int add_streams(mux *m, ta_error *err)
     return r;
 }
 
-/* An encoder's priming comes before zero. MP4 cuts it by an edit list. Matroska says Opus' own in CodecDelay, which players
- * take off each time, so it is put on here; for others all streams move by the same whole milliseconds, as a time below
- * zero is not for Matroska. */
+/* An encoder's priming comes before zero. MP4 cuts it by an edit list. Matroska says Opus' own in CodecDelay, which
+ * players take off each time, so it is put on here; for others all streams move by the same whole milliseconds, as a
+ * time below zero is not for Matroska. */
 static void make_room(mux *m)
 {
     int64_t least = 0;
@@ -257,8 +258,8 @@ static void make_room(mux *m)
         if (!s->edge || !s->head || s->head->pts == AV_NOPTS_VALUE)
             continue;
         if (s->out->codecpar->codec_id == AV_CODEC_ID_OPUS)
-            s->zero -= av_rescale_q(s->out->codecpar->initial_padding,
-                                    (AVRational){ 1, s->out->codecpar->sample_rate }, s->base);
+            s->zero -= av_rescale_q(s->out->codecpar->initial_padding, (AVRational){ 1, s->out->codecpar->sample_rate },
+                                    s->base);
         least = TA_MIN(least, av_rescale_q(s->head->pts - s->zero, s->base, AV_TIME_BASE_Q));
     }
     m->job->shift_us = (-least + 999) / 1000 * 1000;
@@ -357,7 +358,8 @@ static int run_mux(void *opaque, ta_error *err)
     return r < 0 ? r : finish_file(m, err);
 }
 
-/* ---- Setting up ---------------------------------------------------------------------------------------------------- */
+/* ---- Setting up ----------------------------------------------------------------------------------------------------
+ */
 
 static void free_mux(void *p)
 {

@@ -83,9 +83,9 @@ static json_t *stages_part(const ta_job *job)
     json_t *list = json_array();
     for (int i = 0; i < job->chain.count; i++) {
         const ta_stage *st = job->chain.stages[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:i}", "stage", st->name, "does", st->spec,
-                                              "look_behind", st->look_behind, "look_ahead", st->look_ahead, "phase",
-                                              st->phase));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:i, s:i, s:i}", "stage", st->name, "does", st->spec, "look_behind",
+                                        st->look_behind, "look_ahead", st->look_ahead, "phase", st->phase));
     }
     return list;
 }
@@ -102,10 +102,10 @@ static json_t *tiles_part(const ta_job *job)
 static json_t *encoder_part(const ta_job *job)
 {
     const ta_video_encoding *v = &job->encoding;
-    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:s, s:s}", "name", v->encoder, "preset", v->preset ? v->preset : "",
-                     "options", v->options ? v->options : "", "crf", v->crf, "threads", v->threads, "frame_rate",
-                     ratio(v->frame_rate), "pixel_format", av_get_pix_fmt_name(job->link_out.video.pix_fmt),
-                     "container", job->container->name);
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:s, s:s}", "name", v->encoder, "preset",
+                     v->preset ? v->preset : "", "options", v->options ? v->options : "", "crf", v->crf, "threads",
+                     v->threads, "frame_rate", ratio(v->frame_rate), "pixel_format",
+                     av_get_pix_fmt_name(job->link_out.video.pix_fmt), "container", job->container->name);
 }
 
 static json_t *tracks_part(const ta_job *job)
@@ -143,15 +143,16 @@ static json_t *plan_document(const ta_job *job, const ta_source_identity *id)
     ta_settings_free_text(settings);
     if (!values)
         return NULL;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:o, s:{s:s, s:I}, s:o}", "program",
-                     program_part(), "output", output_part(job), "source", source_part(job, id), "settings", values, "globals", globals_part(job),
-                     "stages", stages_part(job), "encoder", encoder_part(job), "tracks", tracks_part(job), "threads",
-                     "encoder", job->encoding.threads, "filters", "any number gives the same", "tiles", tiles_part(job), "index", "sha256",
-                     ta_index_sha256(job->index), "frames", (json_int_t)ta_index_frames(job->index), "segments",
-                     segments_part(job));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:s}, s:o, s:{s:s, s:I}, s:o}", "program", program_part(),
+        "output", output_part(job), "source", source_part(job, id), "settings", values, "globals", globals_part(job),
+        "stages", stages_part(job), "encoder", encoder_part(job), "tracks", tracks_part(job), "threads", "encoder",
+        job->encoding.threads, "filters", "any number gives the same", "tiles", tiles_part(job), "index", "sha256",
+        ta_index_sha256(job->index), "frames", (json_int_t)ta_index_frames(job->index), "segments", segments_part(job));
 }
 
-/* ---- Comparing ---------------------------------------------------------------------------------------------------- */
+/* ---- Comparing ----------------------------------------------------------------------------------------------------
+ */
 
 static void tell(ta_buf *b, int *told, const char *where, const json_t *then, const json_t *now)
 {
@@ -191,7 +192,8 @@ static int refuse(const ta_job *job, const char *what, ta_error *err)
         return ta_hint(err, "make segments with the program, libraries and kind of CPU that made the plan");
     }
     ta_fail(err, TA_ERR_CANTCREATE, "the job folder '%s' holds another job: %s", ta_job_folder_path(job->folder), what);
-    return ta_hint(err, "run it with the former source and settings to go on, or say --restart to throw away what is done");
+    return ta_hint(err,
+                   "run it with the former source and settings to go on, or say --restart to throw away what is done");
 }
 
 /* 0 when both are the same plan. */
@@ -207,7 +209,8 @@ static int check_same(const ta_job *job, const json_t *then, const json_t *now, 
     return r;
 }
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------------------------------
+ */
 
 int ta_plan_read(ta_job_folder *folder, json_t **plan, ta_error *err)
 {
@@ -287,8 +290,12 @@ static int settle_index(ta_job *job, bool there, ta_error *err)
         ta_log(TA_LOG_WARN, "restore", "the index is made again: %s", why.text[0]);
     if (r < 0) {
         atomic_store(&job->stage, "indexing");
-        ta_index_source source = { .path = job->input, .known = job->in, .stream = job->video, .cancel = job->cancel,
-                                   .progress = on_index_progress, .opaque = job };
+        ta_index_source source = { .path = job->input,
+                                   .known = job->in,
+                                   .stream = job->video,
+                                   .cancel = job->cancel,
+                                   .progress = on_index_progress,
+                                   .opaque = job };
         r = ta_index_build(&job->index, path, &source, err);
     }
     ta_free(path);

@@ -64,8 +64,8 @@ static double work_before(const ta_job *job, int64_t us)
     return all > 0 ? 0.2 * by_time + 0.8 * before / all : by_time;
 }
 
-/* The share of the job that is done: the video's when there is one, the sound's otherwise. A frame inside the encoder is a third
- * done. */
+/* The share of the job that is done: the video's when there is one, the sound's otherwise. A frame inside the encoder
+ * is a third done. */
 static double fraction_done(const ta_job *job)
 {
     if (!job->n_segments && atomic_load(&job->index_done))

@@ -38,16 +38,17 @@ bool ta_is_own_output(const char *path);
 /* What the output template's words stand for. */
 typedef struct ta_output_words {
     int number, digits; /* of a part, filled with zeros; number 0: not a part */
-    int height; /* of the output's picture; -1: not known, "{height}" stays as it is */
+    int height;         /* of the output's picture; -1: not known, "{height}" stays as it is */
 } ta_output_words;
 /* The name that the output template gives to the output of `input` (ta_free); NULL = no memory. */
 char *ta_output_name(const ta_settings *s, const char *input, const char *extension, const ta_output_words *w);
 /* The extension of outputs in a folder, by the setting `container`. Static storage. */
 int ta_output_extension(const ta_settings *s, const char **extension, ta_error *err);
 
-/* ---- Job folders ---------------------------------------------------------------------------------------------------------
- * A job may be planned on one machine, its segments made on others, and finished on one, through a folder that all of them
- * see. Any number of processes may make segments at once, also the same one. */
+/* ---- Job folders
+ * --------------------------------------------------------------------------------------------------------- A job may
+ * be planned on one machine, its segments made on others, and finished on one, through a folder that all of them see.
+ * Any number of processes may make segments at once, also the same one. */
 
 /* Plans a new job into the folder `dir` (made when missing), under its final output's name. An equal plan that is there
  * is kept. As ta_job_plan; TA_ERR_CANTCREATE when another plan is there. */
@@ -60,15 +61,16 @@ int ta_job_from_folder(ta_job **job, const char *dir, const ta_settings *run, bo
 int ta_job_segment_count(const ta_job *job);
 /* Makes a segment, 0 .. count-1, or the sound: count. Nothing is done where it is complete already. */
 int ta_job_run_segment(ta_job *job, int number, ta_error *err);
-/* Joins, checks and publishes; makes the sound when that is missing. TA_ERR_AGAIN when segments are missing or damaged. Once
- * published, it is successful again and again. */
+/* Joins, checks and publishes; makes the sound when that is missing. TA_ERR_AGAIN when segments are missing or damaged.
+ * Once published, it is successful again and again. */
 int ta_job_finish(ta_job *job, ta_error *err);
-/* How far a job folder is, as a JSON object (json_decref): folder, plan, source, output, segments, done, missing (numbers),
- * sound, finished. Takes no lock. */
+/* How far a job folder is, as a JSON object (json_decref): folder, plan, source, output, segments, done, missing
+ * (numbers), sound, finished. Takes no lock. */
 struct json_t;
 int ta_job_folder_status(const char *dir, struct json_t **status, ta_error *err);
 
-/* ---- A capture cut into parts (split.c) --------------------------------------------------------------------------- */
+/* ---- A capture cut into parts (split.c) ---------------------------------------------------------------------------
+ */
 
 enum { TA_MAX_PARTS = 1000 };
 

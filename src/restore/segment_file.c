@@ -27,7 +27,8 @@ static char *marker_path(const ta_job *job, int number)
     return ta_job_folder_keep(job->folder, name);
 }
 
-/* ---- The stream's facts ------------------------------------------------------------------------------------------- */
+/* ---- The stream's facts -------------------------------------------------------------------------------------------
+ */
 
 static json_t *hex(const uint8_t *data, int size)
 {
@@ -114,13 +115,14 @@ static int read_stream(json_t *o, ta_stream_facts *f)
     return d && read_hex(extradata, p) ? 0 : -1;
 }
 
-/* ---- The marker --------------------------------------------------------------------------------------------------- */
+/* ---- The marker ---------------------------------------------------------------------------------------------------
+ */
 
 /* Numbers of the marker, each with its place. */
 #define RESULT_NUMBERS(X)                                                                                              \
-    X(result.frames_in) X(result.frames_out) X(result.decode_errors) X(result.first_us) X(result.last_us)              \
-    X(counts.shown_twice) X(counts.dropped) X(counts.gaps) X(counts.captions_in) X(counts.captions_out) X(bytes)       \
-    X(packets)
+    X(result.frames_in)                                                                                                \
+    X(result.frames_out) X(result.decode_errors) X(result.first_us) X(result.last_us) X(counts.shown_twice)            \
+        X(counts.dropped) X(counts.gaps) X(counts.captions_in) X(counts.captions_out) X(bytes) X(packets)
 
 int ta_segment_mark(ta_job *job, int number, const ta_segment_done *d, ta_error *err)
 {

@@ -77,8 +77,8 @@ int ta_job_weigh_by_index(ta_job *job, ta_error *err)
 
 typedef struct cutter {
     const ta_job *job;
-    int64_t base;        /* frame from which phases are counted */
-    int64_t first, end;  /* what the job keeps */
+    int64_t base;       /* frame from which phases are counted */
+    int64_t first, end; /* what the job keeps */
     int behind, ahead, phase;
 } cutter;
 
@@ -111,12 +111,12 @@ static void make_segment(const cutter *c, ta_segment *s, int number, int64_t fir
         .tail_pts = tail < frames ? pts_of(c, tail) : INT64_MAX,
         .packet = at_start ? 0 : ta_index_key_before(job->index, lead, KEY_FRAMES),
     };
-    s->from = at_start ? INT64_MIN
-                       : ta_picture_bound(&job->chain, &job->link_in, &job->link_out, rate, job->origin,
-                                          pts_of(c, first));
-    s->to = end < frames ? ta_picture_bound(&job->chain, &job->link_in, &job->link_out, rate, job->origin,
-                                            pts_of(c, end))
-                         : INT64_MAX;
+    s->from = at_start
+                  ? INT64_MIN
+                  : ta_picture_bound(&job->chain, &job->link_in, &job->link_out, rate, job->origin, pts_of(c, first));
+    s->to = end < frames
+                ? ta_picture_bound(&job->chain, &job->link_in, &job->link_out, rate, job->origin, pts_of(c, end))
+                : INT64_MAX;
 }
 
 /* The frame of the next cut, or the end when what would be left is short. */

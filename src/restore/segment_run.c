@@ -16,7 +16,8 @@ typedef struct run {
     ta_cancel *cancel;
 } run;
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------ */
+/* ---- Writing ------------------------------------------------------------------------------------------------------
+ */
 
 static int write_packets(void *opaque, ta_error *err)
 {
@@ -37,7 +38,8 @@ static int write_packets(void *opaque, ta_error *err)
     return r < 0 ? ta_fail(err, TA_ERR_CANCELLED, "cancelled") : 0;
 }
 
-/* ---- Setting up --------------------------------------------------------------------------------------------------- */
+/* ---- Setting up ---------------------------------------------------------------------------------------------------
+ */
 
 /* From a quarter of a frame before its own frames, so that rounding of their times does no harm. */
 static void set_window(run *u, const ta_segment *s)
@@ -54,8 +56,8 @@ static int plan_chain(run *u, const ta_segment *s, ta_error *err)
     ta_job *job = u->job;
     ta_buf notes = { 0 }; /* said once, when the job was planned */
     ta_link out;
-    int r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, ta_job_scratch(job), &job->engines,
-                            &u->counts, &u->chain, &notes, err);
+    int r = ta_picture_plan(job->settings, &job->source, job->link_out.video.pix_fmt, ta_job_scratch(job),
+                            &job->engines, &u->counts, &u->chain, &notes, err);
     ta_buf_free(&notes);
     for (int i = 0; i < u->chain.count && r >= 0; i++)
         u->chain.stages[i]->threads = job->chain.stages[i]->threads;

@@ -12,7 +12,8 @@ enum { MOST_JOBS = 32, MOST_WORKERS = MOST_JOBS + 1, MOST_FLOWS = MOST_WORKERS +
 /* Another segment is begun beside the others when the CPUs were idle for more than this share. */
 static const double idle_share = 0.15;
 
-/* ---- What runs now, for the display ----------------------------------------------------------------------------------- */
+/* ---- What runs now, for the display
+ * ----------------------------------------------------------------------------------- */
 
 typedef struct shown {
     pthread_mutex_t lock; /* guards the list */
@@ -69,7 +70,8 @@ int ta_job_flow_stats(const ta_job *job, ta_flow_node_stats *stats, int max)
     return n;
 }
 
-/* ---- Space ------------------------------------------------------------------------------------------------------------ */
+/* ---- Space
+ * ------------------------------------------------------------------------------------------------------------ */
 
 int ta_wait_for_space(ta_job *job, ta_cancel *cancel, ta_error *err)
 {
@@ -96,7 +98,8 @@ int ta_wait_for_space(ta_job *job, ta_cancel *cancel, ta_error *err)
     }
 }
 
-/* ---- How many at once ------------------------------------------------------------------------------------------------- */
+/* ---- How many at once
+ * ------------------------------------------------------------------------------------------------- */
 
 typedef struct workers {
     ta_job *job;
@@ -104,13 +107,13 @@ typedef struct workers {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     /* lock */
-    int next;         /* number of the segment to look at next */
-    int allowed;      /* segments that may be at work at once */
+    int next;    /* number of the segment to look at next */
+    int allowed; /* segments that may be at work at once */
     int active;
-    int emptying;     /* of these, those whose encoder has got its last frame */
-    int most;         /* never more than these */
-    bool tune;        /* jobs=auto */
-    bool ended;       /* nothing is left to begin, or one failed */
+    int emptying;                   /* of these, those whose encoder has got its last frame */
+    int most;                       /* never more than these */
+    bool tune;                      /* jobs=auto */
+    bool ended;                     /* nothing is left to begin, or one failed */
     int64_t since_us, since_cpu_us; /* since the number of workers last changed */
     int64_t base_rss, each_rss, limit_rss;
     ta_error why; /* of the first that failed; the others are cancelled then, and say only that */
@@ -158,7 +161,8 @@ static void tune(workers *w)
     if (!w->tune || used > 1 - idle_share || w->allowed >= w->most || !has_memory(w))
         return;
     w->allowed++;
-    ta_log(TA_LOG_VERBOSE, "restore", "%.0f %% of the CPUs were idle: %d segments at once", 100 - used * 100, w->allowed);
+    ta_log(TA_LOG_VERBOSE, "restore", "%.0f %% of the CPUs were idle: %d segments at once", 100 - used * 100,
+           w->allowed);
 }
 
 /* The next segment that is not done, or -1. Waits while there is no place. */
@@ -240,7 +244,8 @@ static int work(void *opaque, ta_error *err)
     return r;
 }
 
-/* ---- The run ---------------------------------------------------------------------------------------------------------- */
+/* ---- The run
+ * ---------------------------------------------------------------------------------------------------------- */
 
 int64_t ta_segment_length_us(const ta_job *job, int number)
 {
@@ -271,7 +276,8 @@ static int account_for_done(ta_job *job, int *left, ta_error *err)
         atomic_fetch_add(&job->out_us, length);
     }
     if (*left < job->n_segments)
-        ta_log(TA_LOG_INFO, "restore", "going on: %d of %d segments are done", job->n_segments - *left, job->n_segments);
+        ta_log(TA_LOG_INFO, "restore", "going on: %d of %d segments are done", job->n_segments - *left,
+               job->n_segments);
     return ta_job_weigh_by_index(job, err);
 }
 

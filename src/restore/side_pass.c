@@ -15,7 +15,7 @@ static const int64_t gap_us = 20000;
 typedef struct side_track {
     ta_track *t;
     ta_job *job;
-    ta_space *space; /* of the job folder, where spools grow */
+    ta_space *space;   /* of the job folder, where spools grow */
     ta_pieces *pieces; /* durable */
     ta_decoder *decoder;
     ta_loudness_meter *before, *after;
@@ -34,7 +34,7 @@ typedef struct side_pass {
     side_track tracks[TA_MAX_TRACKS];
     int64_t last_dts[64]; /* of copied streams */
     ta_space space;
-    bool hashes, weighs; /* the source; when nobody did before */
+    bool hashes, weighs;            /* the source; when nobody did before */
     char sha256[TA_MAX_TRACKS][65]; /* durable: of the spools */
 } side_pass;
 
@@ -314,7 +314,8 @@ static int copy_packet(side_pass *p, const ta_track *track, AVPacket *pkt, ta_er
     return ta_spool_write_packet(job->copied, pkt, err);
 }
 
-/* ---- The pass ------------------------------------------------------------------------------------------------------ */
+/* ---- The pass ------------------------------------------------------------------------------------------------------
+ */
 
 static ta_track *track_of(side_pass *p, int stream, side_track **s)
 {
@@ -337,7 +338,8 @@ static void report_progress(side_pass *p, const AVPacket *pkt)
 static void weigh(ta_job *job, const AVStream *st, const AVPacket *pkt)
 {
     int64_t t = pkt->pts != AV_NOPTS_VALUE ? pkt->pts : pkt->dts;
-    int64_t second = t == AV_NOPTS_VALUE ? -1 : (av_rescale_q(t, st->time_base, AV_TIME_BASE_Q) - job->zero_us) / 1000000;
+    int64_t second =
+        t == AV_NOPTS_VALUE ? -1 : (av_rescale_q(t, st->time_base, AV_TIME_BASE_Q) - job->zero_us) / 1000000;
     if (second >= 0 && second < job->weights)
         atomic_fetch_add(&job->weight[second], (uint32_t)pkt->size);
 }

@@ -58,19 +58,19 @@ static json_t *source_json(const ta_job *job)
 {
     int64_t bytes, modified;
     ta_input_identity(job->input, &bytes, &modified, NULL);
-    json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I}", "path", path_json(job->input), "sha256", job->source_sha256, "bytes",
-                          (json_int_t)bytes, "modified_us", (json_int_t)modified, "time_discontinuities",
+    json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I}", "path", path_json(job->input), "sha256", job->source_sha256,
+                          "bytes", (json_int_t)bytes, "modified_us", (json_int_t)modified, "time_discontinuities",
                           (json_int_t)job->input_stats.discontinuities, "damaged_packets",
                           (json_int_t)job->input_stats.corrupt);
     if (job->video < 0)
         return o;
     const ta_video_format *v = &job->source.video;
-    json_object_set_new(o, "video", json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:I, s:I}", "width", v->width, "height",
-                                              v->height, "pixel_format", av_get_pix_fmt_name(v->pix_fmt), "scan",
-                                              scan_names[job->source.scan], "field_order",
-                                              order_names[job->source.order], "scan_reason", job->scan.reason,
-                                              "frames", (json_int_t)job->frames_in, "decode_errors",
-                                              (json_int_t)job->decode_errors));
+    json_object_set_new(o, "video",
+                        json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:I, s:I}", "width", v->width, "height", v->height,
+                                  "pixel_format", av_get_pix_fmt_name(v->pix_fmt), "scan", scan_names[job->source.scan],
+                                  "field_order", order_names[job->source.order], "scan_reason", job->scan.reason,
+                                  "frames", (json_int_t)job->frames_in, "decode_errors",
+                                  (json_int_t)job->decode_errors));
     return o;
 }
 
@@ -78,8 +78,8 @@ static json_t *stages_json(const ta_job *job)
 {
     json_t *list = json_array();
     for (int i = 0; i < job->chain.count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "stage", job->chain.stages[i]->name, "does",
-                                              job->chain.stages[i]->spec));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s}", "stage", job->chain.stages[i]->name, "does", job->chain.stages[i]->spec));
     return list;
 }
 
@@ -90,22 +90,24 @@ static json_t *sidecar_json(const ta_job *job)
     json_t *tracks = json_array();
     for (int i = 0; i < job->n_tracks; i++)
         json_array_append_new(tracks, track_json(&job->tracks[i]));
-    json_t *o = json_pack(
-        "{s:s, s:s, s:o, s:{s:o, s:s, s:I, s:f, s:I, s:o}, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:{s:f, s:f}}",
-        "made_by", ta_version(), "finished", ta_print_utc(ta_wall_us(), now), "source", source_json(job), "output",
-        "path", path_json(ta_path_base(job->output)), "sha256", job->output_sha256, "bytes", (json_int_t)job->output_bytes,
-        "duration", (double)job->output_duration_us / 1e6, "frames", (json_int_t)job->frames_out, "streams",
-        job->stream_hashes ? json_loads(job->stream_hashes, 0, NULL) : json_array(), "tracks", tracks, "stages",
-        stages_json(job), "picture", "frames_shown_twice", (json_int_t)job->counts.shown_twice, "frames_dropped",
-        (json_int_t)job->counts.dropped, "gaps", (json_int_t)job->counts.gaps, "captions_in",
-        (json_int_t)job->counts.captions_in, "captions_out", (json_int_t)job->counts.captions_out, "settings",
-        settings ? json_loads(settings, 0, NULL) : json_null(), "warnings", lines(job->notes.data), "time",
-        "wall_seconds", job->wall_seconds, "cpu_seconds", job->cpu_seconds);
+    json_t *o = json_pack("{s:s, s:s, s:o, s:{s:o, s:s, s:I, s:f, s:I, s:o}, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, "
+                          "s:o, s:o, s:{s:f, s:f}}",
+                          "made_by", ta_version(), "finished", ta_print_utc(ta_wall_us(), now), "source",
+                          source_json(job), "output", "path", path_json(ta_path_base(job->output)), "sha256",
+                          job->output_sha256, "bytes", (json_int_t)job->output_bytes, "duration",
+                          (double)job->output_duration_us / 1e6, "frames", (json_int_t)job->frames_out, "streams",
+                          job->stream_hashes ? json_loads(job->stream_hashes, 0, NULL) : json_array(), "tracks", tracks,
+                          "stages", stages_json(job), "picture", "frames_shown_twice",
+                          (json_int_t)job->counts.shown_twice, "frames_dropped", (json_int_t)job->counts.dropped,
+                          "gaps", (json_int_t)job->counts.gaps, "captions_in", (json_int_t)job->counts.captions_in,
+                          "captions_out", (json_int_t)job->counts.captions_out, "settings",
+                          settings ? json_loads(settings, 0, NULL) : json_null(), "warnings", lines(job->notes.data),
+                          "time", "wall_seconds", job->wall_seconds, "cpu_seconds", job->cpu_seconds);
     ta_settings_free_text(settings);
     if (o) {
-        json_t *versions = json_pack("{s:s, s:i, s:i, s:i}", "terminalai", ta_version(), "libavcodec",
-                                     (int)avcodec_version(), "libavformat", (int)avformat_version(), "libavutil",
-                                     (int)avutil_version());
+        json_t *versions =
+            json_pack("{s:s, s:i, s:i, s:i}", "terminalai", ta_version(), "libavcodec", (int)avcodec_version(),
+                      "libavformat", (int)avformat_version(), "libavutil", (int)avutil_version());
         json_object_set_new(o, "versions", versions);
     }
     return o;
@@ -155,7 +157,8 @@ int ta_write_sidecar(ta_job *job, ta_error *err)
     return r;
 }
 
-/* ---- Published, and killed ----------------------------------------------------------------------------------------- */
+/* ---- Published, and killed -----------------------------------------------------------------------------------------
+ */
 
 #define RECORD "published.json"
 const char *const ta_record_name[] = { RECORD, NULL };

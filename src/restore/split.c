@@ -12,7 +12,7 @@ struct ta_split {
     ta_cancel *cancel;
     ta_part *parts;
     int count, cap;
-    int64_t length_us;     /* of the file, -1 unknown */
+    int64_t length_us; /* of the file, -1 unknown */
     char source_sha256[65];
 };
 

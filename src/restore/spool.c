@@ -11,7 +11,7 @@ enum { FILE_BUFFER = 256 * 1024, CHUNK = 64 * 1024, MAX_PACKET = 64 * 1024 * 102
 struct ta_spool {
     char *path;
     size_t limit;
-    bool kept; /* the file stays */
+    bool kept;       /* the file stays */
     uint8_t *memory; /* all bytes while fd < 0, else what is not yet written */
     size_t used, cap;
     int fd;
@@ -203,8 +203,9 @@ typedef struct side_head {
 
 int ta_spool_write_packet(ta_spool *s, const AVPacket *pkt, ta_error *err)
 {
-    packet_head h = { pkt->pts, pkt->dts, pkt->duration, pkt->stream_index, pkt->flags, pkt->size,
-                      pkt->side_data_elems };
+    packet_head h = {
+        pkt->pts, pkt->dts, pkt->duration, pkt->stream_index, pkt->flags, pkt->size, pkt->side_data_elems
+    };
     int r = ta_spool_write(s, &h, sizeof h, err);
     if (r >= 0 && pkt->size)
         r = ta_spool_write(s, pkt->data, (size_t)pkt->size, err);

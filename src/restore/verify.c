@@ -15,8 +15,8 @@ typedef struct checked_stream {
     int n_tail;
     uint64_t packets;
     int64_t first_us, end_us;
-    int frames;       /* decoded so far */
-    int wanted;       /* decode until this many */
+    int frames; /* decoded so far */
+    int wanted; /* decode until this many */
     bool middle_done;
 } checked_stream;
 
@@ -173,17 +173,17 @@ static json_t *stream_facts(checker *c)
         char hex[65];
         ta_sha256_end(&c->s[i].hash, hex);
         int64_t length = c->s[i].packets ? c->s[i].end_us - TA_MIN(c->s[i].first_us, c->s[i].end_us) : 0;
-        json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:I, s:f, s:s}", "index", (int)i, "type",
-                                              type ? type : "data", "codec",
-                                              avcodec_get_name(st->codecpar->codec_id), "packets",
-                                              (json_int_t)c->s[i].packets, "duration", (double)length / 1e6,
-                                              "sha256", hex));
+        json_array_append_new(list,
+                              json_pack("{s:i, s:s, s:s, s:I, s:f, s:s}", "index", (int)i, "type", type ? type : "data",
+                                        "codec", avcodec_get_name(st->codecpar->codec_id), "packets",
+                                        (json_int_t)c->s[i].packets, "duration", (double)length / 1e6, "sha256", hex));
     }
     return list;
 }
 
 /* Opens, reads, decodes; the facts and the file's hash come out. */
-static int check_file(const char *path, unsigned how, ta_cancel *cancel, checker *c, json_t **facts, char sha[65], ta_error *err)
+static int check_file(const char *path, unsigned how, ta_cancel *cancel, checker *c, json_t **facts, char sha[65],
+                      ta_error *err)
 {
     int r = ta_input_open_as(&c->in, path, how, NULL, cancel, err);
     if (r >= 0)
@@ -198,7 +198,8 @@ static int check_file(const char *path, unsigned how, ta_cancel *cancel, checker
     return r;
 }
 
-/* ---- Before publishing --------------------------------------------------------------------------------------------- */
+/* ---- Before publishing ---------------------------------------------------------------------------------------------
+ */
 
 static int expect_streams(const ta_job *job, const checker *c, ta_error *err)
 {
@@ -256,7 +257,8 @@ int ta_verify_result(ta_job *job, const char *path, ta_error *err)
     return r;
 }
 
-/* ---- Against a sidecar ----------------------------------------------------------------------------------------------- */
+/* ---- Against a sidecar
+ * ----------------------------------------------------------------------------------------------- */
 
 static int compare_streams(const json_t *now, const json_t *then, ta_buf *report, ta_error *err)
 {

@@ -247,9 +247,10 @@ static int check_limiter(const ta_settings *s, ta_error *err)
 }
 
 /* What changes the samples, which copied packets can't have. */
-static const ta_setting_id sound_work[] = { TA_SET_declick, TA_SET_declip, TA_SET_dehum, TA_SET_speech_denoise,
-                                            TA_SET_audio_enhance, TA_SET_channel_fix, TA_SET_audio_layout, TA_SET_upmix,
-                                            TA_SET_normalize,     TA_SET_audio_drift, TA_SET_limiter };
+static const ta_setting_id sound_work[] = { TA_SET_declick,        TA_SET_declip,        TA_SET_dehum,
+                                            TA_SET_speech_denoise, TA_SET_audio_enhance, TA_SET_channel_fix,
+                                            TA_SET_audio_layout,   TA_SET_upmix,         TA_SET_normalize,
+                                            TA_SET_audio_drift,    TA_SET_limiter };
 
 static bool is_default(const ta_settings *s, ta_setting_id id)
 {

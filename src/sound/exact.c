@@ -7,7 +7,7 @@
 #include "sound/internal.h"
 
 typedef struct exact {
-    ta_chain chain;        /* the graph, or the stages that were given */
+    ta_chain chain; /* the graph, or the stages that were given */
     bool given_chain;
     int64_t latency, skip; /* samples of delay; those of them not dropped yet */
     int64_t block;         /* what the chain gets is a multiple of this many samples */

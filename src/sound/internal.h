@@ -13,7 +13,7 @@
 /* A plan in the making. `now` is what leaves the last stage added. */
 typedef struct ta_sound_build {
     const ta_settings *s;
-    const ta_sound_findings *found; /* NULL: nothing was measured */
+    const ta_sound_findings *found;  /* NULL: nothing was measured */
     const ta_sound_engines *engines; /* or NULL */
     const char *codec;
     ta_audio_format now;

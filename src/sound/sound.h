@@ -65,8 +65,8 @@ typedef struct ta_sound_engines {
  * or down-mix, drift, sample format. Everything but the loudness gain, which is known only after the chain ran. The
  * spec of each is libavfilter syntax. A chain that works on more than two channels where a filter can't is refused with
  * TA_ERR_USAGE. `codec` is the encoder's name in our settings ("aac"). `found` is what ta_sound_look found; NULL where
- * ta_sound_wants_look is false. `engines` (may be NULL: none) makes the stages of models. TA_ERR_UNAVAILABLE for a model,
- * weights or an engine that is missing, and for upmix demucs, which nothing runs yet.
+ * ta_sound_wants_look is false. `engines` (may be NULL: none) makes the stages of models. TA_ERR_UNAVAILABLE for a
+ * model, weights or an engine that is missing, and for upmix demucs, which nothing runs yet.
  *
  * Every stage keeps the picture's time: filters' delays are taken out, and as many samples leave as came in (times
  * 1 + audio-drift / 10^6, and the change of rate). audio-drift stretches about time 0. The samples leave

@@ -1,6 +1,6 @@
 /* Speech denoisers. DeepFilterNet and GTCRN are models that folders below this one run. RNNoise (J.-M. Valin, "A Hybrid
- * DSP/Deep Learning Approach to Real-Time Full-Band Speech Enhancement", MMSP 2018) is libavfilter's arnndn, a network a
- * channel, at 48 kHz in frames of 480 samples, of which it gives each one late, with weights of the user's. */
+ * DSP/Deep Learning Approach to Real-Time Full-Band Speech Enhancement", MMSP 2018) is libavfilter's arnndn, a network
+ * a channel, at 48 kHz in frames of 480 samples, of which it gives each one late, with weights of the user's. */
 #include <string.h>
 
 #include "sound/internal.h"

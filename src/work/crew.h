@@ -14,7 +14,7 @@ typedef enum ta_slot_state {
     TA_SLOT_STARTING, /* has not greeted yet */
     TA_SLOT_READY,    /* waits for an order */
     TA_SLOT_BUSY,
-    TA_SLOT_LEAVING   /* killed, or told to quit: only its end is waited for */
+    TA_SLOT_LEAVING /* killed, or told to quit: only its end is waited for */
 } ta_slot_state;
 
 /* A place for a worker. All but `order` and `reserved` is the thread's alone. */
@@ -23,19 +23,19 @@ typedef struct ta_slot {
     int number;
     /* -- crew.lock */
     ta_order *order;
-    bool reserved; /* an order is being opened for it */
+    bool reserved;   /* an order is being opened for it */
     _Atomic int pid; /* of its process, 0 */
     /* -- the crew's thread */
     ta_slot_state state;
     ta_process process;
     ta_channel channel;
     int64_t start_at, greet_by, leave_by; /* leave_by: when a process that was told to quit is killed */
-    int bad_starts; /* in a row */
-    bool deaf;      /* it has closed the channel; its end tells more */
+    int bad_starts;                       /* in a row */
+    bool deaf;                            /* it has closed the channel; its end tells more */
     int64_t heard_at, worked_at, weighed_at;
     json_int_t work;
-    char why[200]; /* why it was killed by us, or "" */
-    char partial[TA_SLOT_LINE];           /* of the log's last line */
+    char why[200];              /* why it was killed by us, or "" */
+    char partial[TA_SLOT_LINE]; /* of the log's last line */
     size_t partial_len;
     char lines[TA_SLOT_LINES][TA_SLOT_LINE];
     int next_line;

@@ -177,8 +177,11 @@ static void keep_line(ta_slot *s)
     static const struct {
         const char *prefix;
         ta_log_level level;
-    } levels[] = { { "error: ", TA_LOG_ERROR }, { "warning: ", TA_LOG_WARN }, { "info: ", TA_LOG_INFO },
-                   { "verbose: ", TA_LOG_VERBOSE }, { "debug: ", TA_LOG_DEBUG } };
+    } levels[] = { { "error: ", TA_LOG_ERROR },
+                   { "warning: ", TA_LOG_WARN },
+                   { "info: ", TA_LOG_INFO },
+                   { "verbose: ", TA_LOG_VERBOSE },
+                   { "debug: ", TA_LOG_DEBUG } };
     s->partial[s->partial_len] = 0;
     s->partial_len = 0;
     if (!s->partial[0])

@@ -53,7 +53,7 @@ void ta_message_free(ta_message *m);
  * names them. */
 typedef struct ta_channel {
     int fd;
-    char *buffer;             /* TA_MESSAGE_BYTES */
+    char *buffer;            /* TA_MESSAGE_BYTES */
     int fds[TA_MESSAGE_FDS]; /* that came with the last message; the reader's to close (ta_channel_drop_fds) */
     int fd_count;
 } ta_channel;

@@ -11,27 +11,27 @@ typedef struct ta_order {
     /* -- fixed by ta_order_open */
     char id[TA_WORK_ID_MAX + 1];
     char *input;
-    char *target;             /* the output, or NULL while only its folder is known */
+    char *target; /* the output, or NULL while only its folder is known */
     char *target_dir;
-    char *inner;              /* what the worker is told to write: below `out` */
-    char *out;                /* the folder `out` in the order's folder */
-    ta_settings *settings;    /* as the worker gets them */
+    char *inner;           /* what the worker is told to write: below `out` */
+    char *out;             /* the folder `out` in the order's folder */
+    ta_settings *settings; /* as the worker gets them */
     bool overwrite;
-    ta_job_folder *folder;    /* .NAME.terminalai beside the output, with its lock */
-    ta_job_folder *work;      /* in the setting work-dir, or NULL */
+    ta_job_folder *folder;            /* .NAME.terminalai beside the output, with its lock */
+    ta_job_folder *work;              /* in the setting work-dir, or NULL */
     int input_fd, folder_fd, work_fd; /* work_fd -1: none */
-    ta_places reads;          /* files that the settings name */
-    char key[65];             /* of what is made from what */
+    ta_places reads;                  /* files that the settings name */
+    char key[65];                     /* of what is made from what */
     double cpus;
     int64_t memory;
-    bool finished;            /* an earlier run was ended while it published: nothing is left to do */
+    bool finished; /* an earlier run was ended while it published: nothing is left to do */
     /* -- the crew's lock */
     bool cancelled, paused;
     /* -- the crew's thread */
-    char *name;               /* of the output, told by the worker */
+    char *name; /* of the output, told by the worker */
     int deaths;
-    bool given;               /* the process of its slot has it */
-    int64_t cancel_at;        /* when the cancel was seen; 0 */
+    bool given;        /* the process of its slot has it */
+    int64_t cancel_at; /* when the cancel was seen; 0 */
     bool told_cancel, told_pause;
     ta_work_progress progress;
     int64_t shown_at;

@@ -12,8 +12,8 @@ typedef struct ta_places {
 } ta_places;
 
 void ta_places_add(ta_places *p, const char *path); /* NULL and "" add nothing */
-void ta_places_readable(ta_places *p); /* libraries, models, what is to be known of the machine */
-void ta_places_devices(ta_places *p);  /* null, and the GPUs' */
+void ta_places_readable(ta_places *p);              /* libraries, models, what is to be known of the machine */
+void ta_places_devices(ta_places *p);               /* null, and the GPUs' */
 void ta_places_free(ta_places *p);
 
 #endif

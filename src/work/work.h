@@ -34,12 +34,12 @@ const char *ta_work_stage_name(ta_work_stage stage);
 
 typedef struct ta_work_progress {
     ta_work_stage stage;
-    double fraction;  /* 0..1 of the job; never falls while one worker has it, may fall when another takes it over */
-    double fps;       /* source frames a second, now */
-    double eta;       /* seconds; -1 = not known yet */
-    uint64_t frames;  /* that came out of the worker that has it now */
-    int64_t rss;      /* memory of the worker, bytes; 0 = not known */
-    int attempt;      /* 1 = the first worker, 2 after one died, ... */
+    double fraction; /* 0..1 of the job; never falls while one worker has it, may fall when another takes it over */
+    double fps;      /* source frames a second, now */
+    double eta;      /* seconds; -1 = not known yet */
+    uint64_t frames; /* that came out of the worker that has it now */
+    int64_t rss;     /* memory of the worker, bytes; 0 = not known */
+    int attempt;     /* 1 = the first worker, 2 after one died, ... */
     bool paused;
 } ta_work_progress;
 
@@ -54,24 +54,24 @@ typedef enum ta_crew_sandbox {
 } ta_crew_sandbox;
 
 typedef struct ta_crew_config {
-    int workers;                 /* 1..TA_CREW_MAX_WORKERS */
-    const char *program;         /* NULL: /proc/self/exe */
+    int workers;                      /* 1..TA_CREW_MAX_WORKERS */
+    const char *program;              /* NULL: /proc/self/exe */
     const char *const *program_words; /* argv in place of { "terminalai", "worker" } (for tests); NULL-terminated */
     ta_crew_sandbox sandbox;
     const char *const *readable; /* what confined workers may read besides their input and what programs of this kind
                                   * need: files and folders; NULL-terminated, or NULL */
     /* Times in milliseconds; 0 = the default in brackets. */
-    int heartbeat_ms;            /* a worker that says nothing for this long is killed [20000] */
-    int stall_ms;                /* a job that neither counts a frame nor uses CPU time for this long: killed [1200000,
-                                  * over the longest wait for disk space that is the default] */
-    int handshake_ms;            /* from the start of a worker to its greeting [20000] */
-    int cancel_ms;               /* from ta_crew_cancel to SIGKILL [800] */
-    int backoff_ms;              /* before the second worker of an order; doubled each time, 30 s at most [250] */
-    int attempts;                /* workers that may die before the job fails [3] */
-    int64_t recycle_memory;      /* one that holds more than this behind a job is replaced; 0 = half the machine's */
-    int64_t kill_memory;         /* one that holds more in the middle of a job is killed, a death; 0 = never */
-    double cpu_budget;           /* CPUs for all orders together; 0 = those that this process may use */
-    int64_t memory_budget;       /* bytes for all orders together; 0 = no bound */
+    int heartbeat_ms;       /* a worker that says nothing for this long is killed [20000] */
+    int stall_ms;           /* a job that neither counts a frame nor uses CPU time for this long: killed [1200000,
+                             * over the longest wait for disk space that is the default] */
+    int handshake_ms;       /* from the start of a worker to its greeting [20000] */
+    int cancel_ms;          /* from ta_crew_cancel to SIGKILL [800] */
+    int backoff_ms;         /* before the second worker of an order; doubled each time, 30 s at most [250] */
+    int attempts;           /* workers that may die before the job fails [3] */
+    int64_t recycle_memory; /* one that holds more than this behind a job is replaced; 0 = half the machine's */
+    int64_t kill_memory;    /* one that holds more in the middle of a job is killed, a death; 0 = never */
+    double cpu_budget;      /* CPUs for all orders together; 0 = those that this process may use */
+    int64_t memory_budget;  /* bytes for all orders together; 0 = no bound */
     /* Callbacks: from the crew's one thread, never two at once, never behind ta_crew_close. They must return soon
      * and may call ta_crew_give, _cancel, _pause, _free_workers and _resize, but not _close. Texts live during the
      * call only. */
@@ -136,13 +136,13 @@ const char *ta_confinement_missing(const ta_confinement *c);
 
 /* What a process may use once it is confined. Descriptors stay the caller's. */
 typedef struct ta_confine_plan {
-    const int *read_fds;            /* may be read: files, or folders with what is below */
+    const int *read_fds; /* may be read: files, or folders with what is below */
     int read_count;
-    const int *write_fds;           /* folders: everything may be done but executing, making links and devices */
+    const int *write_fds; /* folders: everything may be done but executing, making links and devices */
     int write_count;
-    const char *const *read_paths;  /* as read_fds; those that don't exist are passed over; NULL-terminated, or NULL */
-    const char *const *devices;     /* may be read, written and controlled; the same */
-    bool required;                  /* a missing kernel feature is TA_ERR_UNAVAILABLE; else *done says what was done */
+    const char *const *read_paths; /* as read_fds; those that don't exist are passed over; NULL-terminated, or NULL */
+    const char *const *devices;    /* may be read, written and controlled; the same */
+    bool required;                 /* a missing kernel feature is TA_ERR_UNAVAILABLE; else *done says what was done */
 } ta_confine_plan;
 /* Confines this process for good: no new privileges, Landlock (files, and TCP, abstract sockets and signals to
  * others where the ABI has them), seccomp. Before any other thread exists: TA_ERR_SOFTWARE when there is one. */

@@ -34,14 +34,14 @@ typedef struct worker {
     /* -- lock */
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    ta_message next;      /* the order that waits */
+    ta_message next; /* the order that waits */
     bool has_next, quit;
     char id[TA_WORK_ID_MAX + 1]; /* of the order that runs, or "" */
     ta_cancel *token;            /* of it */
     int64_t end_at;              /* when the process must be gone, 0 */
     pthread_t listener;          /* once `listens`, the main thread's */
     bool listens;
-    bool ending;                 /* the listener has taken over the end of the order */
+    bool ending; /* the listener has taken over the end of the order */
 } worker;
 
 /* ---- Telling ----------------------------------------------------------------------------------------------------- */
@@ -301,9 +301,13 @@ static int confine(worker *w, const ta_message *order, ta_error *err)
     int r = read_places(order, &read) < 0 || devices.failed ? ta_no_memory(err) : 0;
     if (r >= 0) {
         ta_confine_plan plan = {
-            .read_fds = w->channel.fds, .read_count = 1, .write_fds = w->channel.fds + 1,
-            .write_count = w->channel.fd_count - 1, .read_paths = (const char *const *)read.list,
-            .devices = (const char *const *)devices.list, .required = !strcmp(order->sandbox, "required"),
+            .read_fds = w->channel.fds,
+            .read_count = 1,
+            .write_fds = w->channel.fds + 1,
+            .write_count = w->channel.fd_count - 1,
+            .read_paths = (const char *const *)read.list,
+            .devices = (const char *const *)devices.list,
+            .required = !strcmp(order->sandbox, "required"),
         };
         r = ta_confine(&plan, &done, err);
         w->confined = r >= 0;
@@ -345,7 +349,8 @@ static int say_planned(worker *w, ta_job *job, ta_error *err)
     char *plan = ta_job_describe(job, 1), *name = ta_path_to_wire(ta_path_base(ta_job_output(job)));
     json_t *doc = plan ? json_loads(plan, 0, NULL) : NULL, *stage;
     size_t i;
-    json_array_foreach(json_object_get(doc, "stages"), i, stage) {
+    json_array_foreach(json_object_get(doc, "stages"), i, stage)
+    {
         const char *what = json_string_value(json_object_get(stage, "name"));
         w->upscales = w->upscales || (what && !strcmp(what, "upscale"));
     }
@@ -462,8 +467,10 @@ static bool wait_for_order(worker *w, ta_message *order)
 static int serve(worker *w, ta_error *err)
 {
     ta_message order = { 0 };
-    int r = say(w, json_pack("{s:s, s:i, s:s, s:i}", "type", "hello", "protocol", (int)TA_WORK_PROTOCOL, "version",
-                             ta_version(), "pid", (int)getpid()), true, err);
+    int r = say(w,
+                json_pack("{s:s, s:i, s:s, s:i}", "type", "hello", "protocol", (int)TA_WORK_PROTOCOL, "version",
+                          ta_version(), "pid", (int)getpid()),
+                true, err);
     if (r >= 0)
         r = first_order(w, &order, err);
     if (r <= 0) {

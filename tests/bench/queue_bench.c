@@ -67,15 +67,17 @@ static double quantile(double *list, size_t n, double q)
     return list[TA_MIN((size_t)(q * (double)n), n - 1)];
 }
 
-/* ---- Jobs ----------------------------------------------------------------------------------------------------------- */
+/* ---- Jobs -----------------------------------------------------------------------------------------------------------
+ */
 
 static void add(ta_jobs *q, int64_t from, int n)
 {
     json_t *list = json_array(), *reply = NULL;
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:o, s:o}", "input",
-                                              json_sprintf("/captures/1994/summer/tape-%lld.avi", (long long)from + i), "output",
-                                              json_sprintf("/restored/1994/summer/tape-%lld.mkv", (long long)from + i)));
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:o}", "input", json_sprintf("/captures/1994/summer/tape-%lld.avi", (long long)from + i),
+                      "output", json_sprintf("/restored/1994/summer/tape-%lld.mkv", (long long)from + i)));
     json_t *request = json_pack("{s:s, s:[{}], s:o}", "do", "add", "settings", "jobs", list);
     MUST(ta_jobs_request(q, request, &reply, err));
     json_decref(reply);
@@ -91,7 +93,8 @@ static ta_jobs *open_with(const char *dir, int64_t jobs)
     return q;
 }
 
-/* ---- Status --------------------------------------------------------------------------------------------------------- */
+/* ---- Status ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct reader {
     ta_jobs *q;
@@ -155,7 +158,8 @@ static void *read_on(void *arg)
     return NULL;
 }
 
-/* Progress of jobs at work, a thousand times a second. Returns how much of that time the calls took beyond their CPU time. */
+/* Progress of jobs at work, a thousand times a second. Returns how much of that time the calls took beyond their CPU
+ * time. */
 static double update_for(ta_jobs *q, double seconds, uint64_t *updates)
 {
     double from = seconds_now(), blocked = 0;
@@ -205,15 +209,17 @@ static void status(const char *dir, double seconds)
         free(r[i].samples);
     }
     double p50 = quantile(all, n, 0.5), p999 = quantile(all, n, 0.999);
-    printf("{\"reads\": %llu, \"wrong\": %llu, \"cpu\": %.4f, \"blocked\": %.6f, \"updater_blocked\": %.6f, \"updates\": %llu, "
+    printf("{\"reads\": %llu, \"wrong\": %llu, \"cpu\": %.4f, \"blocked\": %.6f, \"updater_blocked\": %.6f, "
+           "\"updates\": %llu, "
            "\"p50_us\": %.3f, \"p999_us\": %.3f, \"seconds\": %.3f}\n",
-           (unsigned long long)reads, (unsigned long long)wrong, cpu, blocked, updater, (unsigned long long)updates, p50 * 1e6,
-           p999 * 1e6, seconds);
+           (unsigned long long)reads, (unsigned long long)wrong, cpu, blocked, updater, (unsigned long long)updates,
+           p50 * 1e6, p999 * 1e6, seconds);
     free(all);
     ta_jobs_close(&q);
 }
 
-/* ---- Adds ----------------------------------------------------------------------------------------------------------- */
+/* ---- Adds -----------------------------------------------------------------------------------------------------------
+ */
 
 static void adds(const char *dir, double seconds)
 {
@@ -236,7 +242,8 @@ static void one_by_one(const char *dir, int64_t count)
     ta_jobs_close(&q);
 }
 
-/* ---- Events --------------------------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct listening {
     const char *dir;
@@ -280,12 +287,14 @@ static void events(const char *dir, double seconds)
     ta_jobs_unserve(&s);
     pthread_join(thread, NULL);
     double p50 = quantile(l.list, l.n, 0.5), p99 = quantile(l.list, l.n, 0.99);
-    printf("{\"events\": %zu, \"updates\": %llu, \"p50_ms\": %.4f, \"p99_ms\": %.4f}\n", l.n, (unsigned long long)updates, p50, p99);
+    printf("{\"events\": %zu, \"updates\": %llu, \"p50_ms\": %.4f, \"p99_ms\": %.4f}\n", l.n,
+           (unsigned long long)updates, p50, p99);
     free(l.list);
     ta_jobs_close(&q);
 }
 
-/* ---- Many jobs ------------------------------------------------------------------------------------------------------ */
+/* ---- Many jobs ------------------------------------------------------------------------------------------------------
+ */
 
 static void large(const char *dir)
 {
@@ -296,7 +305,8 @@ static void large(const char *dir)
     double start = seconds_now() - from, worst = 0;
     json_t *reply = NULL;
     for (int i = 0; i < 50; i++) {
-        json_t *request = json_pack("{s:s, s:i, s:i, s:s}", "do", "list", "offset", i * 1999, "limit", 100, "state", "pending");
+        json_t *request =
+            json_pack("{s:s, s:i, s:i, s:s}", "do", "list", "offset", i * 1999, "limit", 100, "state", "pending");
         double begun = seconds_now();
         MUST(ta_jobs_request(q, request, &reply, err));
         worst = TA_MAX(worst, seconds_now() - begun);
@@ -315,7 +325,8 @@ static void large(const char *dir)
     ta_jobs_close(&q);
 }
 
-/* ---- Notifications -------------------------------------------------------------------------------------------------- */
+/* ---- Notifications --------------------------------------------------------------------------------------------------
+ */
 
 static void *take_hooks(void *arg)
 {
@@ -339,7 +350,9 @@ static void *take_hooks(void *arg)
 static void hooks(const char *dir, const char *config, int port)
 {
     enum { TIMES = 50 };
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr = { htonl(INADDR_LOOPBACK) } };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 16) != 0)
@@ -396,7 +409,8 @@ static void ends(const char *dir, int64_t count, const char *config)
     ta_jobs_close(&q);
 }
 
-/* ---- Soak ----------------------------------------------------------------------------------------------------------- */
+/* ---- Soak -----------------------------------------------------------------------------------------------------------
+ */
 
 static double resident(void)
 {
@@ -447,8 +461,8 @@ static void soak(const char *dir, double seconds)
             begun = resident(); /* behind a fifth of it everything has its size */
     }
     double now = resident();
-    printf("{\"jobs\": %lld, \"seconds\": %.1f, \"rss\": %.0f, \"growth\": %.0f}\n", (long long)next - 1, seconds_now() - from,
-           now, now - (begun > 0 ? begun : now));
+    printf("{\"jobs\": %lld, \"seconds\": %.1f, \"rss\": %.0f, \"growth\": %.0f}\n", (long long)next - 1,
+           seconds_now() - from, now, now - (begun > 0 ? begun : now));
     ta_view_reader_close(&view);
     ta_unsubscribe(&s);
     ta_jobs_close(&q);

@@ -46,8 +46,12 @@ static int give(ta_crew *crew, char **words, ta_error *err)
     char *settings = NULL;
     size_t size;
     int r = ta_read_file(words[4], 1 << 20, &settings, &size, err);
-    ta_work_order order = { .id = words[1], .input = words[2], .output = *words[3] ? words[3] : NULL,
-                            .settings_json = settings, .cpus = atof(words[5]), .memory = atoll(words[6]) };
+    ta_work_order order = { .id = words[1],
+                            .input = words[2],
+                            .output = *words[3] ? words[3] : NULL,
+                            .settings_json = settings,
+                            .cpus = atof(words[5]),
+                            .memory = atoll(words[6]) };
     if (r >= 0)
         r = ta_crew_give(crew, &order, err);
     ta_free(settings);

@@ -64,9 +64,18 @@ static int write_file(const char *path, int flags)
     return why;
 }
 
-static int read_outside(void) { return read_file(path_in(outside, "secret"), AT_FDCWD); }
-static int read_passwd(void) { return read_file("/etc/passwd", AT_FDCWD); }
-static int read_at_folder(void) { return read_file("secret", outside_fd); }
+static int read_outside(void)
+{
+    return read_file(path_in(outside, "secret"), AT_FDCWD);
+}
+static int read_passwd(void)
+{
+    return read_file("/etc/passwd", AT_FDCWD);
+}
+static int read_at_folder(void)
+{
+    return read_file("secret", outside_fd);
+}
 static int list_outside(void)
 {
     int fd = open(outside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -90,10 +99,22 @@ static int read_victims_memory(void)
     return read_file(path, AT_FDCWD);
 }
 
-static int overwrite_outside(void) { return write_file(path_in(outside, "spoilt"), 0); }
-static int create_outside(void) { return write_file(path_in(outside, "created"), O_CREAT); }
-static int write_input(void) { return write_file(input, 0); }
-static int truncate_outside(void) { return result(truncate(path_in(outside, "spoilt"), 0)); }
+static int overwrite_outside(void)
+{
+    return write_file(path_in(outside, "spoilt"), 0);
+}
+static int create_outside(void)
+{
+    return write_file(path_in(outside, "created"), O_CREAT);
+}
+static int write_input(void)
+{
+    return write_file(input, 0);
+}
+static int truncate_outside(void)
+{
+    return result(truncate(path_in(outside, "spoilt"), 0));
+}
 static int truncate_by_reading(void)
 {
     int fd = open(path_in(outside, "spoilt"), O_RDONLY | O_TRUNC | O_CLOEXEC);
@@ -101,9 +122,18 @@ static int truncate_by_reading(void)
         close(fd);
     return result(fd);
 }
-static int remove_outside(void) { return result(unlink(path_in(outside, "removed"))); }
-static int mode_outside(void) { return result(chmod(path_in(outside, "spoilt"), 0666)); }
-static int make_folder_outside(void) { return result(mkdir(path_in(outside, "made"), 0700)); }
+static int remove_outside(void)
+{
+    return result(unlink(path_in(outside, "removed")));
+}
+static int mode_outside(void)
+{
+    return result(chmod(path_in(outside, "spoilt"), 0666));
+}
+static int make_folder_outside(void)
+{
+    return result(mkdir(path_in(outside, "made"), 0700));
+}
 static int move_out(void)
 {
     char from[4096];
@@ -117,18 +147,23 @@ static int link_in(void)
     snprintf(from, sizeof from, "%s", path_in(outside, "secret"));
     return result(link(from, path_in(folder, "linked")));
 }
-static int make_symlink(void) { return result(symlink(outside, path_in(folder, "symlink"))); }
+static int make_symlink(void)
+{
+    return result(symlink(outside, path_in(folder, "symlink")));
+}
 
 static int connect_tcp(void)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)port),
                               .sin_addr = { htonl(INADDR_LOOPBACK) } };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return fd < 0 ? errno : result(connect(fd, (struct sockaddr *)&to, sizeof to));
 }
 static int send_udp(void)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)port),
                               .sin_addr = { htonl(INADDR_LOOPBACK) } };
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     return fd < 0 ? errno : result(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to));
@@ -140,7 +175,10 @@ static int connect_unix(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return fd < 0 ? errno : result(connect(fd, (struct sockaddr *)&to, sizeof to));
 }
-static int make_netlink(void) { return result(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0)); }
+static int make_netlink(void)
+{
+    return result(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
+}
 
 static int start_process(void)
 {
@@ -195,18 +233,33 @@ static int trace_victim(void)
         kill(victim, SIGCONT);
     return result(r);
 }
-static int signal_victim(void) { return result(kill(victim, SIGCONT)); }
+static int signal_victim(void)
+{
+    return result(kill(victim, SIGCONT));
+}
 static int make_ring(void)
 {
     char params[120] = { 0 };
     return result(syscall(425 /* io_uring_setup */, 4, params));
 }
-static int new_namespace(void) { return result(unshare(CLONE_FS)); }
-static int change_folder(void) { return result(chdir(outside)); }
+static int new_namespace(void)
+{
+    return result(unshare(CLONE_FS));
+}
+static int change_folder(void)
+{
+    return result(chdir(outside));
+}
 
 /* What a worker needs must still go. */
-static int read_input(void) { return read_file(input, AT_FDCWD); }
-static int write_folder(void) { return write_file(path_in(folder, "new"), O_CREAT | O_TRUNC); }
+static int read_input(void)
+{
+    return read_file(input, AT_FDCWD);
+}
+static int write_folder(void)
+{
+    return write_file(path_in(folder, "new"), O_CREAT | O_TRUNC);
+}
 static int rename_between_folders(void)
 {
     char from[4096];
@@ -225,9 +278,15 @@ static int map_executable(void)
     void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? errno : 0;
 }
-static int signal_self(void) { return result(kill(getpid(), SIGCONT)); }
+static int signal_self(void)
+{
+    return result(kill(getpid(), SIGCONT));
+}
 
-static void *nothing(void *arg) { return arg; }
+static void *nothing(void *arg)
+{
+    return arg;
+}
 static int start_thread(void)
 {
     pthread_t t;
@@ -241,21 +300,42 @@ static const struct {
     const char *name;
     int (*run)(void);
 } tries[] = {
-    { "bad read_outside", read_outside }, { "bad read_passwd", read_passwd }, { "bad read_at_folder", read_at_folder },
-    { "bad list_outside", list_outside }, { "bad reopen_descriptor", reopen_descriptor },
-    { "bad read_victims_memory", read_victims_memory }, { "bad overwrite_outside", overwrite_outside },
-    { "bad create_outside", create_outside }, { "bad write_input", write_input },
-    { "bad truncate_outside", truncate_outside }, { "bad truncate_by_reading", truncate_by_reading },
-    { "bad remove_outside", remove_outside }, { "bad mode_outside", mode_outside },
-    { "bad make_folder_outside", make_folder_outside }, { "bad move_out", move_out }, { "bad link_in", link_in },
-    { "bad make_symlink", make_symlink }, { "bad connect_tcp", connect_tcp }, { "bad send_udp", send_udp },
-    { "bad connect_unix", connect_unix }, { "bad make_netlink", make_netlink }, { "bad start_process", start_process },
-    { "bad execute", execute }, { "bad execute_memory", execute_memory }, { "bad signal_victim", signal_victim },
-    { "bad trace_victim", trace_victim }, { "bad make_ring", make_ring }, { "bad new_namespace", new_namespace },
-    { "bad change_folder", change_folder }, { "good read_input", read_input }, { "good write_folder", write_folder },
+    { "bad read_outside", read_outside },
+    { "bad read_passwd", read_passwd },
+    { "bad read_at_folder", read_at_folder },
+    { "bad list_outside", list_outside },
+    { "bad reopen_descriptor", reopen_descriptor },
+    { "bad read_victims_memory", read_victims_memory },
+    { "bad overwrite_outside", overwrite_outside },
+    { "bad create_outside", create_outside },
+    { "bad write_input", write_input },
+    { "bad truncate_outside", truncate_outside },
+    { "bad truncate_by_reading", truncate_by_reading },
+    { "bad remove_outside", remove_outside },
+    { "bad mode_outside", mode_outside },
+    { "bad make_folder_outside", make_folder_outside },
+    { "bad move_out", move_out },
+    { "bad link_in", link_in },
+    { "bad make_symlink", make_symlink },
+    { "bad connect_tcp", connect_tcp },
+    { "bad send_udp", send_udp },
+    { "bad connect_unix", connect_unix },
+    { "bad make_netlink", make_netlink },
+    { "bad start_process", start_process },
+    { "bad execute", execute },
+    { "bad execute_memory", execute_memory },
+    { "bad signal_victim", signal_victim },
+    { "bad trace_victim", trace_victim },
+    { "bad make_ring", make_ring },
+    { "bad new_namespace", new_namespace },
+    { "bad change_folder", change_folder },
+    { "good read_input", read_input },
+    { "good write_folder", write_folder },
     { "good rename_between_folders", rename_between_folders },
-    { "good read_passed_descriptor", read_passed_descriptor }, { "good map_executable", map_executable },
-    { "good signal_self", signal_self }, { "good start_thread", start_thread },
+    { "good read_passed_descriptor", read_passed_descriptor },
+    { "good map_executable", map_executable },
+    { "good signal_self", signal_self },
+    { "good start_thread", start_thread },
 };
 
 static void *try_all(void *who)
@@ -275,9 +355,13 @@ static int confine_like_a_worker(ta_error *err)
     int in = open(input, O_RDONLY | O_CLOEXEC), out = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     ta_places_readable(&read);
     ta_places_devices(&devices);
-    ta_confine_plan plan = { .read_fds = &in, .read_count = 1, .write_fds = &out, .write_count = 1,
+    ta_confine_plan plan = { .read_fds = &in,
+                             .read_count = 1,
+                             .write_fds = &out,
+                             .write_count = 1,
                              .read_paths = (const char *const *)read.list,
-                             .devices = (const char *const *)devices.list, .required = true };
+                             .devices = (const char *const *)devices.list,
+                             .required = true };
     int r = ta_confine(&plan, &done, err);
     ta_places_free(&read);
     ta_places_free(&devices);

@@ -1,5 +1,5 @@
-/* A library to preload for tests: it sees each call that changes files below one folder, writes it down, and can kill the
- * process or fail the call at a chosen one. The program knows nothing of it.
+/* A library to preload for tests: it sees each call that changes files below one folder, writes it down, and can kill
+ * the process or fail the call at a chosen one. The program knows nothing of it.
  *
  * WATCH_DIR    the folder (a real path)
  * WATCH_LOG    file for one line a call: "op class path"; the class is the path without what differs between runs
@@ -31,7 +31,8 @@ enum { STREAMS = 64 };
 
 static atomic_int hits;
 
-/* ---- Paths ------------------------------------------------------------------------------------------------------------ */
+/* ---- Paths
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* The path below the folder, or NULL. `at` and relative paths are resolved through /proc. */
 static const char *below(int at, const char *path, char full[2 * PATH_MAX])
@@ -83,7 +84,8 @@ static void class_of(const char *path, char out[PATH_MAX])
     out[n] = '\0';
 }
 
-/* ---- What happens at a call ------------------------------------------------------------------------------------------- */
+/* ---- What happens at a call
+ * ------------------------------------------------------------------------------------------- */
 
 static void die(void)
 {
@@ -162,7 +164,8 @@ static int before(const char *op, int at, const char *path, bool *kill)
         return result_;                                                                                                \
     } while (0)
 
-/* ---- The calls -------------------------------------------------------------------------------------------------------- */
+/* ---- The calls
+ * -------------------------------------------------------------------------------------------------------- */
 
 static int open_watched(int at, const char *path, int flags, mode_t mode)
 {
@@ -284,7 +287,8 @@ EXPORT int mkdirat(int at, const char *path, mode_t mode)
     WATCH("mkdir", at, path, int, (int)syscall(SYS_mkdirat, at, path, mode));
 }
 
-/* ---- Streams ---------------------------------------------------------------------------------------------------------- */
+/* ---- Streams
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static struct stream {
     _Atomic(FILE *) file;
@@ -328,7 +332,9 @@ static FILE *open_stream(const char *path, const char *mode)
 {
     struct stream *s = free_stream();
     int flags = O_CREAT | (strchr(mode, '+') ? O_RDWR : O_WRONLY) | (strchr(mode, 'e') ? O_CLOEXEC : 0) |
-                (mode[0] == 'a' ? O_APPEND : mode[0] == 'w' ? O_TRUNC : 0);
+                (mode[0] == 'a'   ? O_APPEND
+                 : mode[0] == 'w' ? O_TRUNC
+                                  : 0);
     s->fd = open(path, flags, 0666);
     FILE *f = s->fd < 0 ? NULL
                         : fopencookie(s, "w", (cookie_io_functions_t){ NULL, stream_write, stream_seek, stream_close });

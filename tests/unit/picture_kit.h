@@ -111,7 +111,8 @@ static inline void kit_plan_make(kit_plan *p, const char *settings, const ta_pic
     char dir[64];
     snprintf(dir, sizeof dir, "/tmp/ta-picture-test.%d", (int)getpid());
     ta_settings *s = kit_try_settings(settings, &p->err);
-    p->status = s ? ta_picture_plan(s, src, out, dir, NULL, &p->counts, &p->chain, &p->notes, &p->err) : (int)p->err.code;
+    p->status =
+        s ? ta_picture_plan(s, src, out, dir, NULL, &p->counts, &p->chain, &p->notes, &p->err) : (int)p->err.code;
     ta_buf b = { 0 };
     for (int i = 0; i < p->chain.count; i++)
         if (!ta_starts(p->chain.stages[i]->name, "captions"))

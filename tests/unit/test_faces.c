@@ -1,4 +1,5 @@
-/* The parts of restoring faces: places by points and boxes, the detector's answers, steady places, cutting and pasting. */
+/* The parts of restoring faces: places by points and boxes, the detector's answers, steady places, cutting and pasting.
+ */
 #include "onnx_kit.h"
 
 #include <math.h>
@@ -61,8 +62,8 @@ static void similarity_is_the_nearest(void **state)
 static void overlapping_answers_are_thinned(void **state)
 {
     /* 0 and 1 overlap by 0.6, 0 and 2 by 0.2, 3 is unsure, 4 upside down, 5 not a number. */
-    const float boxes[] = { .1f, .1f, .3f, .3f,  .15f, .1f, .35f, .3f, .2333f, .1f, .4333f, .3f,
-                            .6f, .6f, .8f, .8f,  .8f,  .8f, .7f,  .7f, NAN,    .1f, .3f,    .3f };
+    const float boxes[] = { .1f, .1f, .3f, .3f, .15f, .1f, .35f, .3f, .2333f, .1f, .4333f, .3f,
+                            .6f, .6f, .8f, .8f, .8f,  .8f, .7f,  .7f, NAN,    .1f, .3f,    .3f };
     const float sure[] = { .8f, .9f, .75f, .69f, .99f, .99f };
     float scores[12];
     ta_face_view v;
@@ -256,7 +257,8 @@ static void count_changes(const AVFrame *a, const AVFrame *b, int x, int y, int 
     *inside = *outside = 0;
     for (int p = 0; p < d->nb_components; p++) {
         bool chroma = p && !(d->flags & AV_PIX_FMT_FLAG_RGB);
-        int sx = chroma ? d->log2_chroma_w : 0, sy = chroma ? d->log2_chroma_h : 0, bytes = d->comp[0].depth > 8 ? 2 : 1;
+        int sx = chroma ? d->log2_chroma_w : 0, sy = chroma ? d->log2_chroma_h : 0,
+            bytes = d->comp[0].depth > 8 ? 2 : 1;
         for (int j = 0; j < AV_CEIL_RSHIFT(a->height, sy); j++)
             for (int i = 0; i < AV_CEIL_RSHIFT(a->width, sx); i++) {
                 size_t at = (size_t)(j * a->linesize[p] + i * bytes);
@@ -270,14 +272,17 @@ static void count_changes(const AVFrame *a, const AVFrame *b, int x, int y, int 
 static void pasting_stays_inside(void **state)
 {
     static const enum AVPixelFormat formats[] = { AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P10, AV_PIX_FMT_YUV411P,
-                                                  AV_PIX_FMT_GBRP, AV_PIX_FMT_GRAY8, AV_PIX_FMT_YUV444P16 };
+                                                  AV_PIX_FMT_GBRP,    AV_PIX_FMT_GRAY8,     AV_PIX_FMT_YUV444P16 };
     enum { SIZE = 64 };
     float *crop = ta_array(SIZE * SIZE, 3 * sizeof *crop);
     for (size_t i = 0; i < 3 * SIZE * SIZE; i++)
         crop[i] = 1;
     for (size_t i = 0; i < TA_COUNT(formats); i++)
         for (int place = 0; place < 3; place++) { /* inside, over a corner, beside the picture */
-            ta_video_format v = { .width = 99, .height = 75, .pix_fmt = formats[i], .matrix = AVCOL_SPC_SMPTE170M,
+            ta_video_format v = { .width = 99,
+                                  .height = 75,
+                                  .pix_fmt = formats[i],
+                                  .matrix = AVCOL_SPC_SMPTE170M,
                                   .range = AVCOL_RANGE_MPEG };
             ta_face_place p = { place == 0 ? 50 : place == 1 ? 3 : 300, place == 1 ? 70 : 40, 30, 0 };
             AVFrame *f = noise(&v), *was = noise(&v);
@@ -357,8 +362,12 @@ static int run_stage(ta_stage *st, const ta_video_format *v, ta_error *err)
 
 static int run_faces(const ta_settings *s, ta_error *err)
 {
-    const ta_video_format v = { .width = 64, .height = 48, .pix_fmt = AV_PIX_FMT_YUV420P, .sar = { 1, 1 },
-                                .matrix = AVCOL_SPC_SMPTE170M, .range = AVCOL_RANGE_MPEG };
+    const ta_video_format v = { .width = 64,
+                                .height = 48,
+                                .pix_fmt = AV_PIX_FMT_YUV420P,
+                                .sar = { 1, 1 },
+                                .matrix = AVCOL_SPC_SMPTE170M,
+                                .range = AVCOL_RANGE_MPEG };
     ta_face_models *models;
     ta_stage *st = NULL;
     int r = ta_face_models_new(&models, NULL, err);
@@ -378,8 +387,9 @@ static void every_allocation_fails_once(void **state)
     if (!info.found)
         skip();
     char *detector = ta_path_join(*state, "detector.onnx"), *restorer = ta_path_join(*state, "restorer.onnx");
-    const char *const set[][2] = { { "face-restore", "gfpgan" }, { "face-detector", detector },
-                                   { "face-model", restorer }, { "threads", "1" } };
+    const char *const set[][2] = {
+        { "face-restore", "gfpgan" }, { "face-detector", detector }, { "face-model", restorer }, { "threads", "1" }
+    };
     ta_settings *s = ta_settings_new();
     setenv("XDG_CACHE_HOME", *state, 1);
     write_models(detector, restorer);

@@ -1,26 +1,27 @@
-/* The scheduler against a made-up crew: order, needs, cancel and pause passed on, ends recorded once, what can't be begun now,
- * what was complete already. */
+/* The scheduler against a made-up crew: order, needs, cancel and pause passed on, ends recorded once, what can't be
+ * begun now, what was complete already. */
 #include "base_test.h"
 
 #include <jansson.h>
 
 #include "queue/queue.h"
 
-/* ---- A crew of nobody ----------------------------------------------------------------------------------------------- */
+/* ---- A crew of nobody -----------------------------------------------------------------------------------------------
+ */
 
 enum { MOST = 64 };
 
 typedef struct crew {
     pthread_mutex_t lock;
     int free;
-    int n;                                /* of orders that were given */
+    int n; /* of orders that were given */
     char id[MOST][TA_WORK_ID_MAX + 1];
     char input[MOST][64];
-    bool whole[MOST];                     /* settings came whole */
+    bool whole[MOST]; /* settings came whole */
     atomic_int cancels, pauses, resumes;
-    int refuse;                           /* the next gives fail with this */
-    int refusals;                         /* so many of them */
-    bool ends_at_once;                    /* on_end from within give */
+    int refuse;        /* the next gives fail with this */
+    int refusals;      /* so many of them */
+    bool ends_at_once; /* on_end from within give */
     ta_scheduler *s;
 } crew;
 
@@ -121,7 +122,8 @@ static void add(ta_jobs *q, int n, const char *more)
 {
     char text[400];
     snprintf(text, sizeof text,
-             "{\"do\":\"add\",\"settings\":[{}],\"jobs\":[{\"input\":\"/in/%d\",\"output\":\"/out/%d\"%s}]}", n, n, more);
+             "{\"do\":\"add\",\"settings\":[{}],\"jobs\":[{\"input\":\"/in/%d\",\"output\":\"/out/%d\"%s}]}", n, n,
+             more);
     ask(q, text);
 }
 
@@ -160,7 +162,8 @@ static void end(stage *t, const char *id, int code, const char *message)
     ta_scheduler_on_free(t->crew.s);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------------------------------
+ */
 
 static void test_order(void **state)
 {
@@ -174,7 +177,7 @@ static void test_order(void **state)
     begin(&t);
     WAIT_FOR(given(&t.crew) == 1);
     assert_string_equal(t.crew.id[0], "2.1");
-    assert_true(t.crew.whole[0]); /* with the memory that its limit allows */
+    assert_true(t.crew.whole[0]);                       /* with the memory that its limit allows */
     assert_int_equal(state_of(t.q, 2), TA_Q_ANALYSING); /* before the worker has it */
     end(&t, "2.1", 0, "/out/2");
     WAIT_FOR(given(&t.crew) == 2);
@@ -285,8 +288,10 @@ static void test_gpu_budget(void **state)
     set_up(&t, state, 3);
     for (int i = 1; i <= 2; i++) {
         char text[300];
-        snprintf(text, sizeof text, "{\"do\":\"add\",\"settings\":[{\"engine\":\"rtxvideo\"}],"
-                                    "\"jobs\":[{\"input\":\"/in/%d\",\"output\":\"/out/%d\"}]}", i, i);
+        snprintf(text, sizeof text,
+                 "{\"do\":\"add\",\"settings\":[{\"engine\":\"rtxvideo\"}],"
+                 "\"jobs\":[{\"input\":\"/in/%d\",\"output\":\"/out/%d\"}]}",
+                 i, i);
         ask(t.q, text);
     }
     add(t.q, 3, "");
@@ -356,9 +361,14 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_order),        SCRATCH_TEST(test_progress_and_stages), SCRATCH_TEST(test_cancel_and_pause),
-        SCRATCH_TEST(test_paused_queue), SCRATCH_TEST(test_not_now),             SCRATCH_TEST(test_gpu_budget),
-        SCRATCH_TEST(test_many),         SCRATCH_TEST(test_full_disk),
+        SCRATCH_TEST(test_order),
+        SCRATCH_TEST(test_progress_and_stages),
+        SCRATCH_TEST(test_cancel_and_pause),
+        SCRATCH_TEST(test_paused_queue),
+        SCRATCH_TEST(test_not_now),
+        SCRATCH_TEST(test_gpu_budget),
+        SCRATCH_TEST(test_many),
+        SCRATCH_TEST(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,8 @@
 #include "queue/queue.h"
 #include "queue/store.h"
 
-/* ---- Kit ------------------------------------------------------------------------------------------------------------ */
+/* ---- Kit ------------------------------------------------------------------------------------------------------------
+ */
 
 static ta_jobs *open_queue(void **state)
 {
@@ -49,8 +50,8 @@ static void done(ta_jobs *q, const char *text, int expect)
 static int64_t add(ta_jobs *q, int n, const char *more)
 {
     char text[512];
-    snprintf(text, sizeof text, "{'do':'add','settings':[{}],'jobs':[{'input':'/in/%d.avi','output':'/out/%d.mkv'%s}]}", n, n,
-             more);
+    snprintf(text, sizeof text, "{'do':'add','settings':[{}],'jobs':[{'input':'/in/%d.avi','output':'/out/%d.mkv'%s}]}",
+             n, n, more);
     json_t *reply = ask(q, text, 0);
     int64_t id = json_integer_value(json_array_get(json_object_get(reply, "added"), 0));
     json_decref(reply);
@@ -105,7 +106,8 @@ static int64_t in_file(void **state, const char *sql)
     return value;
 }
 
-/* ---- States --------------------------------------------------------------------------------------------------------- */
+/* ---- States ---------------------------------------------------------------------------------------------------------
+ */
 
 static void test_transitions(void **state)
 {
@@ -168,7 +170,8 @@ static void test_retry(void **state)
     ta_jobs_close(&q);
 }
 
-/* ---- Cancel and pause ----------------------------------------------------------------------------------------------- */
+/* ---- Cancel and pause -----------------------------------------------------------------------------------------------
+ */
 
 static void test_cancel(void **state)
 {
@@ -215,7 +218,8 @@ static void test_pause(void **state)
     ta_jobs_close(&q);
 }
 
-/* ---- Order ---------------------------------------------------------------------------------------------------------- */
+/* ---- Order ----------------------------------------------------------------------------------------------------------
+ */
 
 static void test_move(void **state)
 {
@@ -262,7 +266,8 @@ static void test_move_without_end(void **state)
     ta_jobs_close(&q);
 }
 
-/* ---- Needs and duplicates ------------------------------------------------------------------------------------------- */
+/* ---- Needs and duplicates -------------------------------------------------------------------------------------------
+ */
 
 static int64_t waits_for(ta_jobs *q, int64_t id)
 {
@@ -307,21 +312,27 @@ static void test_duplicates(void **state)
     assert_int_equal(add(q, 1, ""), 0); /* the same again */
     done(q, "{'do':'add','settings':[{}],'jobs':[{'input':'/other','output':'/out/1.mkv'}]}", TA_ERR_CANTCREATE);
     /* one bad job in a request: none of them is added */
-    done(q, "{'do':'add','settings':[{}],'jobs':[{'input':'/in/7','output':'/out/7'},{'input':'/x','output':'/out/1.mkv'}]}",
+    done(q,
+         "{'do':'add','settings':[{}],'jobs':[{'input':'/in/7','output':'/out/7'},{'input':'/x','output':'/out/"
+         "1.mkv'}]}",
          TA_ERR_CANTCREATE);
     assert_int_equal(look(q, 2).id, -1);
     done(q, "{'do':'cancel','ids':[1]}", 0);
-    assert_int_equal(add(q, 1, ""), 2); /* what is over is no duplicate */
+    assert_int_equal(add(q, 1, ""), 2);                     /* what is over is no duplicate */
     done(q, "{'do':'retry','ids':[1]}", TA_ERR_CANTCREATE); /* job 2 makes its output now */
     ta_jobs_close(&q);
 }
 
-/* ---- Requests ------------------------------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------------------------------
+ */
 
 static void test_bad_requests(void **state)
 {
     static const char *const bad[] = {
-        "{}", "{'do':'dance'}", "{'do':'add'}", "{'do':'add','settings':[{}],'jobs':[]}",
+        "{}",
+        "{'do':'dance'}",
+        "{'do':'add'}",
+        "{'do':'add','settings':[{}],'jobs':[]}",
         "{'do':'add','settings':[],'jobs':[{'input':'/a','output':'/b'}]}",
         "{'do':'add','settings':[{}],'jobs':[{'input':'a','output':'/b'}]}",
         "{'do':'add','settings':[{}],'jobs':[{'input':'/a','output':'b'}]}",
@@ -330,8 +341,13 @@ static void test_bad_requests(void **state)
         "{'do':'add','settings':[{}],'jobs':[{'input':'/a','output':'/b','priority':1001}]}",
         "{'do':'add','settings':[{'crff':1}],'jobs':[{'input':'/a','output':'/b'}]}",
         "{'do':'add','settings':[{'crf':99}],'jobs':[{'input':'/a','output':'/b'}]}",
-        "{'do':'cancel'}", "{'do':'cancel','ids':[]}", "{'do':'cancel','ids':['1']}", "{'do':'list','state':'done'}",
-        "{'do':'list','limit':1001}", "{'do':'clear'}", "{'do':'move','ids':[1],'to':'left'}",
+        "{'do':'cancel'}",
+        "{'do':'cancel','ids':[]}",
+        "{'do':'cancel','ids':['1']}",
+        "{'do':'list','state':'done'}",
+        "{'do':'list','limit':1001}",
+        "{'do':'clear'}",
+        "{'do':'move','ids':[1],'to':'left'}",
     };
     ta_jobs *q = open_queue(state);
     for (size_t i = 0; i < TA_COUNT(bad); i++)
@@ -346,8 +362,10 @@ static void test_bad_requests(void **state)
 static void test_settings_are_whole(void **state)
 {
     ta_jobs *q = open_queue(state);
-    done(q, "{'do':'add','settings':[{'crf':31},{'crf':17}],'jobs':[{'input':'/a','output':'/b'},"
-            "{'input':'/c','output':'/d','settings':1},{'input':'/e','output':'/f'}]}", 0);
+    done(q,
+         "{'do':'add','settings':[{'crf':31},{'crf':17}],'jobs':[{'input':'/a','output':'/b'},"
+         "{'input':'/c','output':'/d','settings':1},{'input':'/e','output':'/f'}]}",
+         0);
     json_t *job = ask(q, "{'do':'show','id':2}", 0), *settings = json_object_get(job, "settings");
     assert_int_equal(json_integer_value(json_object_get(settings, "crf")), 17);
     assert_true(json_object_size(settings) > 50); /* defaults, too: they may change */
@@ -378,7 +396,8 @@ static void test_statistics(void **state)
     ta_jobs_close(&q);
 }
 
-/* ---- The file ------------------------------------------------------------------------------------------------------- */
+/* ---- The file -------------------------------------------------------------------------------------------------------
+ */
 
 static void test_one_owner(void **state)
 {
@@ -398,11 +417,14 @@ static void make_old(void **state, int version)
     sqlite3 *db;
     assert_int_equal(sqlite3_open(in(state, "queue.db"), &db), SQLITE_OK);
     assert_int_equal(ta_schema_migrate(db, version, NULL), 0);
-    assert_int_equal(sqlite3_exec(db, "INSERT INTO settings VALUES(1, 'x', '{\"crf\": 30}');"
-                                      "INSERT INTO jobs VALUES(7, 100, 5, 0, 3, 0, 0, 11, 0, 0, 1, '/in', '/out', 'cli', '');"
-                                      "INSERT INTO jobs VALUES(8, 200, 5, 5, 1, 0, 0, 12, 13, 0, 1, '/in8', '/out8', 'cli', '');"
-                                      "INSERT INTO needs VALUES(8, 7); INSERT INTO facts VALUES('paused', 1)",
-                                  NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "INSERT INTO settings VALUES(1, 'x', '{\"crf\": 30}');"
+                     "INSERT INTO jobs VALUES(7, 100, 5, 0, 3, 0, 0, 11, 0, 0, 1, '/in', '/out', 'cli', '');"
+                     "INSERT INTO jobs VALUES(8, 200, 5, 5, 1, 0, 0, 12, 13, 0, 1, '/in8', '/out8', 'cli', '');"
+                     "INSERT INTO needs VALUES(8, 7); INSERT INTO facts VALUES('paused', 1)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
 }
 
@@ -448,16 +470,15 @@ static void test_newer_and_foreign(void **state)
 
 static void test_network(void **state)
 {
-    assert_true(ta_is_network_fs(0x6969));     /* NFS_SUPER_MAGIC */
-    assert_true(ta_is_network_fs(0xFF534D42)); /* CIFS_SUPER_MAGIC */
+    assert_true(ta_is_network_fs(0x6969));                         /* NFS_SUPER_MAGIC */
+    assert_true(ta_is_network_fs(0xFF534D42));                     /* CIFS_SUPER_MAGIC */
     assert_true(ta_is_network_fs((unsigned long)(int)0xFF534D42)); /* as a 32-bit f_type comes */
-    assert_true(ta_is_network_fs(0x65735546)); /* FUSE_SUPER_MAGIC: sshfs and the like */
-    assert_false(ta_is_network_fs(0xEF53));    /* ext4 */
-    assert_false(ta_is_network_fs(0x58465342)); /* XFS */
-    assert_false(ta_is_network_fs(0x01021994)); /* tmpfs */
+    assert_true(ta_is_network_fs(0x65735546));                     /* FUSE_SUPER_MAGIC: sshfs and the like */
+    assert_false(ta_is_network_fs(0xEF53));                        /* ext4 */
+    assert_false(ta_is_network_fs(0x58465342));                    /* XFS */
+    assert_false(ta_is_network_fs(0x01021994));                    /* tmpfs */
     assert_int_equal(ta_check_local(*state, NULL), 0);
 }
-
 
 static int open_on_small_disk(void *arg)
 {
@@ -488,8 +509,8 @@ static int open_on_small_disk(void *arg)
         return 3;
     if (!mount_private(*state, "size=20m,remount") && mount("none", *state, "tmpfs", MS_REMOUNT, "size=20m"))
         return CANT_MOUNT;
-    json_t *request = json_pack("{s:s, s:[{}], s:[{s:s, s:s}]}", "do", "add", "settings", "jobs", "input", "/x", "output",
-                                "/y");
+    json_t *request =
+        json_pack("{s:s, s:[{}], s:[{s:s, s:s}]}", "do", "add", "settings", "jobs", "input", "/x", "output", "/y");
     json_t *reply = NULL;
     int again = ta_jobs_request(q, request, &reply, NULL); /* with room it goes on */
     json_decref(reply);
@@ -513,20 +534,30 @@ static void test_full_disk(void **state)
     assert_int_equal(status, 0);
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------------------------------
+ */
 
 #define ADD_THREE                                                                                                      \
-    "{\"do\":\"add\",\"settings\":[{}],\"jobs\":[{\"input\":\"/a\",\"output\":\"/b\"},{\"input\":\"/c\",\"output\":\"/d\"}," \
+    "{\"do\":\"add\",\"settings\":[{}],\"jobs\":[{\"input\":\"/a\",\"output\":\"/b\"},{\"input\":\"/"                  \
+    "c\",\"output\":\"/d\"},"                                                                                          \
     "{\"input\":\"/e\",\"output\":\"/f\",\"needs\":[1]}]}"
 
-/* Everything once, with the n-th allocation failing. True when all of it went well; then *count is how many there were. */
+/* Everything once, with the n-th allocation failing. True when all of it went well; then *count is how many there were.
+ */
 static bool try_all(void **state, uint64_t n, uint64_t *count)
 {
     static const char *const requests[] = {
         ADD_THREE,
-        "{\"do\":\"move\",\"ids\":[2],\"to\":\"top\"}", "{\"do\":\"pause\",\"ids\":[2]}", "{\"do\":\"cancel\",\"ids\":[2]}",
-        "{\"do\":\"retry\",\"ids\":[2]}", "{\"do\":\"list\"}", "{\"do\":\"show\",\"id\":1}", "{\"do\":\"cancel\",\"ids\":[3]}",
-        "{\"do\":\"remove\",\"ids\":[3]}", "{\"do\":\"clear\",\"what\":\"ended\"}", "{\"do\":\"stats\"}",
+        "{\"do\":\"move\",\"ids\":[2],\"to\":\"top\"}",
+        "{\"do\":\"pause\",\"ids\":[2]}",
+        "{\"do\":\"cancel\",\"ids\":[2]}",
+        "{\"do\":\"retry\",\"ids\":[2]}",
+        "{\"do\":\"list\"}",
+        "{\"do\":\"show\",\"id\":1}",
+        "{\"do\":\"cancel\",\"ids\":[3]}",
+        "{\"do\":\"remove\",\"ids\":[3]}",
+        "{\"do\":\"clear\",\"what\":\"ended\"}",
+        "{\"do\":\"stats\"}",
     };
     ta_jobs *q = NULL;
     ta_error err = { 0 };
@@ -573,7 +604,8 @@ static void test_out_of_memory(void **state)
     assert_true(most > 100);
 }
 
-/* ---- Damage --------------------------------------------------------------------------------------------------------- */
+/* ---- Damage ---------------------------------------------------------------------------------------------------------
+ */
 
 static int count_jobs(void *opaque, const char *line, ta_error *err)
 {
@@ -635,8 +667,9 @@ static void test_damage(void **state)
 static void test_no_database(void **state)
 {
     ta_jobs *q = NULL;
-    put_file(in(state, "queue.db"), "this is no database, it only looks as if it were one, for more than a header's length "
-                                    "of bytes: one hundred of them");
+    put_file(in(state, "queue.db"),
+             "this is no database, it only looks as if it were one, for more than a header's length "
+             "of bytes: one hundred of them");
     ta_error err = { 0 };
     assert_int_equal(ta_jobs_open(&q, *state, NULL, &err), TA_ERR_DATA);
     assert_non_null(strstr(err.hint, "queue repair"));

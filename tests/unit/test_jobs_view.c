@@ -1,5 +1,5 @@
-/* The snapshot and the events: readers see whole states in order, whatever writers do; slow subscribers are told less, never
- * wrongly. Run under ThreadSanitizer, the stress tests are the proof that nothing is read while it is written. */
+/* The snapshot and the events: readers see whole states in order, whatever writers do; slow subscribers are told less,
+ * never wrongly. Run under ThreadSanitizer, the stress tests are the proof that nothing is read while it is written. */
 #include "base_test.h"
 
 #include <jansson.h>
@@ -34,7 +34,8 @@ static void do_one(ta_jobs *q, const char *what, int64_t id)
     json_decref(request);
 }
 
-/* ---- Views ---------------------------------------------------------------------------------------------------------- */
+/* ---- Views ----------------------------------------------------------------------------------------------------------
+ */
 
 static void test_a_view_stays(void **state)
 {
@@ -130,7 +131,8 @@ static void test_against_a_model(void **state)
     ta_jobs_close(&q);
 }
 
-/* ---- Stress --------------------------------------------------------------------------------------------------------- */
+/* ---- Stress ---------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct reading {
     ta_jobs *q;
@@ -139,8 +141,8 @@ typedef struct reading {
     const char *wrong;
 } reading;
 
-/* Each state must hold together: the counts are those of the jobs, sequences don't go back, the progress of a job is the
- * same number in all its fields. */
+/* Each state must hold together: the counts are those of the jobs, sequences don't go back, the progress of a job is
+ * the same number in all its fields. */
 static void check_view(reading *r, const ta_view *v, uint64_t *last, unsigned *seed)
 {
     size_t sum = 0;
@@ -222,7 +224,8 @@ static void test_stress(void **state)
     ta_jobs_close(&q);
 }
 
-/* ---- Events --------------------------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool readable(const ta_subscriber *s)
 {
@@ -290,8 +293,8 @@ static void test_overflow(void **state)
     ta_event e;
     json_t *list = json_array(), *reply = NULL;
     for (int i = 0; i < 3000; i++)
-        json_array_append_new(list, json_pack("{s:o, s:o}", "input", json_sprintf("/i/%d", i), "output",
-                                              json_sprintf("/o/%d", i)));
+        json_array_append_new(
+            list, json_pack("{s:o, s:o}", "input", json_sprintf("/i/%d", i), "output", json_sprintf("/o/%d", i)));
     json_t *request = json_pack("{s:s, s:[{}], s:o}", "do", "add", "settings", "jobs", list);
     assert_int_equal(ta_jobs_request(q, request, &reply, NULL), 0);
     json_decref(reply);
@@ -307,7 +310,8 @@ static void test_overflow(void **state)
     ta_jobs_close(&q);
 }
 
-/* ---- The socket ----------------------------------------------------------------------------------------------------- */
+/* ---- The socket -----------------------------------------------------------------------------------------------------
+ */
 
 static bool count_events(void *opaque, const json_t *event)
 {
@@ -358,9 +362,9 @@ static void test_socket(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(test_a_view_stays),   SCRATCH_TEST(test_progress), SCRATCH_TEST(test_against_a_model),
-        SCRATCH_TEST(test_stress),         SCRATCH_TEST(test_events),   SCRATCH_TEST(test_slow_subscriber),
-        SCRATCH_TEST(test_overflow),       SCRATCH_TEST(test_socket),
+        SCRATCH_TEST(test_a_view_stays), SCRATCH_TEST(test_progress), SCRATCH_TEST(test_against_a_model),
+        SCRATCH_TEST(test_stress),       SCRATCH_TEST(test_events),   SCRATCH_TEST(test_slow_subscriber),
+        SCRATCH_TEST(test_overflow),     SCRATCH_TEST(test_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

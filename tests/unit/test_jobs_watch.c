@@ -1,5 +1,5 @@
-/* Watch folders: what the configuration refuses; files are taken once, whole, and not before they are at rest; failures are
- * tried again and put aside; an original is left alone unless its output is verified. */
+/* Watch folders: what the configuration refuses; files are taken once, whole, and not before they are at rest; failures
+ * are tried again and put aside; an original is left alone unless its output is verified. */
 #include "base_test.h"
 
 #include "queue/queue.h"
@@ -35,7 +35,8 @@ static void set_up(stage *t, void **state, const char *more)
     ta_error err = { 0 };
     *t = (stage){ .state = state };
     assert_int_equal(ta_mkdirs(in(state, "in"), NULL), 0);
-    snprintf(text, sizeof text, "watch:\n  - name: tapes\n    input: @/in\n    output: @/out\n    stable: 50ms\n    rescan: 200ms\n%s",
+    snprintf(text, sizeof text,
+             "watch:\n  - name: tapes\n    input: @/in\n    output: @/out\n    stable: 50ms\n    rescan: 200ms\n%s",
              more);
     if (read_config(state, &t->config, text, &err) < 0)
         fail_msg("%s", err.text[0]);
@@ -94,7 +95,8 @@ static void end_job(const stage *t, int64_t id, int attempt, int code)
     assert_int_equal(ta_jobs_end(t->q, id, attempt, code, "what happened", NULL), 0);
 }
 
-/* ---- Configuration -------------------------------------------------------------------------------------------------- */
+/* ---- Configuration --------------------------------------------------------------------------------------------------
+ */
 
 static void test_config(void **state)
 {
@@ -108,7 +110,8 @@ static void test_config(void **state)
         { "watch:\n  - input: in\n    output: @/out\n", "not an absolute path" },
         { "watch:\n  - input: @/none\n    output: @/out\n", "there is no folder" },
         { "watch:\n  - input: @/in\n    output: @/in\n", "the same folder" },
-        { "watch:\n  - input: @/in\n    output: @/out\n    recursiv: yes\n", "watch.yaml:4: a watch folder has no 'recursiv'" },
+        { "watch:\n  - input: @/in\n    output: @/out\n    recursiv: yes\n",
+          "watch.yaml:4: a watch folder has no 'recursiv'" },
         { "watch:\n  - input: @/in\n    output: @/out\n    recursive: perhaps\n", "yes or no" },
         { "watch:\n  - input: @/in\n    output: @/out\n    when-done: delete\n", "delete-original: yes" },
         { "watch:\n  - input: @/in\n    output: @/out\n    delete-original: yes\n", "when-done: delete" },
@@ -117,7 +120,8 @@ static void test_config(void **state)
         { "watch:\n  - input: @/in\n    output: @/out\n    retries: 101\n", "'101' is no value for retries" },
         { "watch:\n  - input: @/in\n    output: @/out\n    stable: soon\n", "no value for stable" },
         { "watch:\n  - input: @/in\n    output: @/out\n    settings: { crff: 3 }\n", "watch.yaml:4" },
-        { "watch:\n  - input: @/in\n    output: @/out\n    settings: { output-template: \"{name}-{height}\" }\n", "{height}" },
+        { "watch:\n  - input: @/in\n    output: @/out\n    settings: { output-template: \"{name}-{height}\" }\n",
+          "{height}" },
         { "watch:\n  - input: @/in\n    output: @/out\n  - input: @/in\n    output: @/two\n", "one input or one name" },
         { "watch: [\n", "watch.yaml:" },
     };
@@ -131,17 +135,20 @@ static void test_config(void **state)
         if (!strstr(ta_error_string(&err, all, sizeof all), bad[i].says))
             fail_msg("'%s' does not say '%s'", all, bad[i].says);
     }
-    assert_int_equal(read_config(state, &c,
-                                 "watch:\n  - input: @/in\n    output: @/made/out\n    include: ['*.avi', \"sub/*\"]\n"
-                                 "    exclude: '*.part.avi'\n    minimum-size: 1M\n    stable: 30s\n    retry-delay: 5m\n"
-                                 "    when-done: move\n    move-to: @/done\n    priority: -3\n    settings: { crf: 20 }\n",
-                                 NULL), 0);
+    assert_int_equal(
+        read_config(state, &c,
+                    "watch:\n  - input: @/in\n    output: @/made/out\n    include: ['*.avi', \"sub/*\"]\n"
+                    "    exclude: '*.part.avi'\n    minimum-size: 1M\n    stable: 30s\n    retry-delay: 5m\n"
+                    "    when-done: move\n    move-to: @/done\n    priority: -3\n    settings: { crf: 20 }\n",
+                    NULL),
+        0);
     assert_int_equal(ta_watch_config_count(c), 1);
     assert_true(ta_is_dir(in(state, "made/out")) && ta_is_dir(in(state, "done")));
     ta_watch_config_free(&c);
 }
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------------------------------
+ */
 
 static void test_once(void **state)
 {
@@ -205,7 +212,8 @@ static void test_structure_and_patterns(void **state)
     tear_down(&t);
 }
 
-/* ---- Ends ----------------------------------------------------------------------------------------------------------- */
+/* ---- Ends -----------------------------------------------------------------------------------------------------------
+ */
 
 static void test_retries_and_errors(void **state)
 {
@@ -222,7 +230,8 @@ static void test_retries_and_errors(void **state)
     assert_false(exists(in(state, "in/noise.avi")));
     ta_sleep_us(300000);
     assert_int_equal(total(&t, TA_Q_FAILED), 1);
-    put_file(in(state, "in/noise.avi"), "more noise"); /* of the same name: nothing is replaced in the folder of errors */
+    put_file(in(state, "in/noise.avi"),
+             "more noise"); /* of the same name: nothing is replaced in the folder of errors */
     WAIT_FOR(total(&t, TA_Q_PENDING) == 1);
     end_job(&t, 2, 1, TA_ERR_DATA);
     WAIT_FOR(total(&t, TA_Q_PENDING) == 1);
@@ -248,13 +257,16 @@ static void test_cancelled_stays(void **state)
 /* The job says that it is done, but no whole output is there: the original must not go. */
 static void test_unverified_is_kept(void **state)
 {
-    for (int delete = 0; delete < 2; delete++) {
+    for (int delete = 0; delete < 2; delete ++) {
         stage t;
-        set_up(&t, state, delete ? "    when-done: delete\n    delete-original: yes\n" : "    when-done: move\n    move-to: @/done\n");
+        set_up(&t, state,
+               delete ? "    when-done: delete\n    delete-original: yes\n"
+                      : "    when-done: move\n    move-to: @/done\n");
         put_file(in(state, "in/a.avi"), delete ? "the second original" : "an original");
         WAIT_FOR(total(&t, TA_Q_PENDING) == 1);
         put_file(in(state, "out/a-restored.mkv"), "half an output");
-        put_file(in(state, "out/a-restored.mkv.json"), "{\"output\": {\"sha256\": \"0\"}, \"source\": {\"sha256\": \"0\"}}");
+        put_file(in(state, "out/a-restored.mkv.json"),
+                 "{\"output\": {\"sha256\": \"0\"}, \"source\": {\"sha256\": \"0\"}}");
         end_job(&t, 1, 1, 0);
         ta_sleep_us(600000);
         assert_true(exists(in(state, "in/a.avi")));

@@ -1,5 +1,6 @@
-/* The files of a segment: what is written is read again; a byte that changes in a marker or in packets is found, whichever
- * it is; and each allocation that fails is told, loses nothing that was finished and leaves no file behind. */
+/* The files of a segment: what is written is read again; a byte that changes in a marker or in packets is found,
+ * whichever it is; and each allocation that fails is told, loses nothing that was finished and leaves no file behind.
+ */
 #include "base_test.h"
 #include "restore/packet_file.h"
 #include "restore/segments.h"
@@ -136,7 +137,8 @@ static void expect_done(const ta_segment_done *d)
     assert_int_equal(d->stream.time_base.den, 90000);
 }
 
-/* ---- Tests --------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ---------------------------------------------------------------------------------------------------------
+ */
 
 static void written_is_read(void **state)
 {
@@ -238,8 +240,8 @@ static void plans(void **state)
     char a[65], b[65];
     ta_error err = { 0 };
     ta_job *job = new_job(state);
-    json_t *plan = json_pack("{s:{s:s, s:i}, s:s, s:[i,i]}", "source", "path", "/a", "bytes", 5, "output", "/x", "segments",
-                             1, 2);
+    json_t *plan =
+        json_pack("{s:{s:s, s:i}, s:s, s:[i,i]}", "source", "path", "/a", "bytes", 5, "output", "/x", "segments", 1, 2);
     assert_int_equal(ta_plan_hash(plan, a, NULL), 0);
     json_object_set_new(json_object_get(plan, "source"), "path", json_string("/elsewhere"));
     json_object_set_new(plan, "output", json_string("/y"));

@@ -58,7 +58,8 @@ static void shapes_can_be_fixed(void **state)
 {
     ta_buf model = onnx_affine(ONNX_FLOAT, 4);
     ta_session_options o = ours(state);
-    const ta_input_shape fixed = { "x", TA_SHAPE(3, 4) }, wrong[] = { { "x", TA_SHAPE(3, 5) }, { "z", TA_SHAPE(3, 4) } };
+    const ta_input_shape fixed = { "x", TA_SHAPE(3, 4) },
+                         wrong[] = { { "x", TA_SHAPE(3, 5) }, { "z", TA_SHAPE(3, 4) } };
     ta_session *s;
     ta_request *r;
     ta_shape shape;
@@ -112,8 +113,10 @@ static void borders_of_other_types(void **state)
     enum { UINT8 = 2, INT32 = 6, INT64 = 7, HALF = 10 };
     static const float in[] = { 0.1f, -2.5f, 3.5f, 300, -70000, 65519, 65520, 6e-8f, -1e-9f, 0.00006f };
     /* By numpy: np.float32(np.float16(x)), and np.rint of what is clipped to the type. */
-    static const float half[] = { 0.0999755859375f, -2.5f, 3.5f, 300,           -INFINITY,
-                                  65504,            INFINITY, 5.960464477539063e-8f, -0.0f, 6.0021877288818359e-5f };
+    static const float half[] = {
+        0.0999755859375f,      -2.5f, 3.5f, 300, -INFINITY, 65504, INFINITY, 5.960464477539063e-8f, -0.0f,
+        6.0021877288818359e-5f
+    };
     static const float whole[] = { 0, -2, 4, 300, -70000, 65519, 65520, 0, 0, 0 };
     static const float bytes[] = { 0, 0, 4, 255, 0, 255, 255, 0, 0, 0 };
     check_identity(state, ONNX_FLOAT, in, in, TA_COUNT(in));
@@ -349,16 +352,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(engine_missing), /* before the library is loaded */
-        cmocka_unit_test(engine_is_there),
-        SCRATCH_TEST(ports_and_dynamic_shapes),
-        SCRATCH_TEST(shapes_can_be_fixed),
-        SCRATCH_TEST(borders_of_other_types),
-        SCRATCH_TEST(convolutions_agree),
-        SCRATCH_TEST(a_real_model_agrees),
-        SCRATCH_TEST(requests_in_flight),
-        SCRATCH_TEST(waiting_can_be_cancelled),
-        SCRATCH_TEST(broken_models),
-        SCRATCH_TEST(what_is_not_there_is_refused),
+        cmocka_unit_test(engine_is_there), SCRATCH_TEST(ports_and_dynamic_shapes),
+        SCRATCH_TEST(shapes_can_be_fixed), SCRATCH_TEST(borders_of_other_types),
+        SCRATCH_TEST(convolutions_agree),  SCRATCH_TEST(a_real_model_agrees),
+        SCRATCH_TEST(requests_in_flight),  SCRATCH_TEST(waiting_can_be_cancelled),
+        SCRATCH_TEST(broken_models),       SCRATCH_TEST(what_is_not_there_is_refused),
     };
     ta_engine_info info;
     ta_engine_look(TA_ENGINE_ONNXRUNTIME, &info);

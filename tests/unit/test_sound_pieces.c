@@ -641,10 +641,10 @@ static void spools(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SCRATCH_TEST(spools),    SCRATCH_TEST(joins),     SCRATCH_TEST(joins_of_a_denoiser),
-        SCRATCH_TEST(joins_of_a_model),
-        SCRATCH_TEST(killed),    SCRATCH_TEST(full_disk), SCRATCH_TEST(no_room),
-        SCRATCH_TEST(cancelled), SCRATCH_TEST(damaged),   SCRATCH_TEST(loaded),
+        SCRATCH_TEST(spools),           SCRATCH_TEST(joins),     SCRATCH_TEST(joins_of_a_denoiser),
+        SCRATCH_TEST(joins_of_a_model), SCRATCH_TEST(killed),    SCRATCH_TEST(full_disk),
+        SCRATCH_TEST(no_room),          SCRATCH_TEST(cancelled), SCRATCH_TEST(damaged),
+        SCRATCH_TEST(loaded),
     };
     ta_log_setup(TA_LOG_ERROR, false);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* Upscaling in tiles: the joined result is the whole's, tiles that didn't change are not computed, colour comes back. The
- * model is a plain function: a 7x7 box filter that takes what lies beside the picture as zero, as convolutions do, then
- * each pixel twice. */
+/* Upscaling in tiles: the joined result is the whole's, tiles that didn't change are not computed, colour comes back.
+ * The model is a plain function: a 7x7 box filter that takes what lies beside the picture as zero, as convolutions do,
+ * then each pixel twice. */
 #include "picture_kit.h"
 
 #include "neural/neural.h"
@@ -97,8 +97,8 @@ static void box_free(box_model *m)
     }
 }
 
-/* ---- Tiles --------------------------------------------------------------------------------------------------------- */
-
+/* ---- Tiles ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Every pixel is in one tile, every window in the picture holds what the tile needs. */
 static void check_tiling(const ta_tiling *t, const ta_upscale_shape *s, int w, int h)
@@ -178,7 +178,8 @@ static void tiles_that_cannot_be(void **state)
     ta_tiling_free(&t);
 }
 
-/* ---- Running ------------------------------------------------------------------------------------------------------- */
+/* ---- Running -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct rig {
     ta_upscaler *u;
@@ -191,8 +192,13 @@ static void rig_make(rig *r, const ta_video_format *v, int radius, int tile, boo
 {
     ta_error err = { 0 };
     ta_upscale_shape shape = { .scale = 2, .reach = radius };
-    ta_upscaler_options o = { .in = *v, .out = *v, .shape = shape, .tolerance = tolerance, .reuse = reuse,
-                              .emit = kit_collect, .emit_to = &r->out };
+    ta_upscaler_options o = { .in = *v,
+                              .out = *v,
+                              .shape = shape,
+                              .tolerance = tolerance,
+                              .reuse = reuse,
+                              .emit = kit_collect,
+                              .emit_to = &r->out };
     memset(r, 0, sizeof *r);
     o.out.width *= 2;
     o.out.height *= 2;
@@ -230,8 +236,8 @@ static ta_video_format rgb_format(int w, int h)
     return v;
 }
 
-/* In RGB of 16 bits the codes are the model's numbers, so tiles and whole must agree to the last bit, as the oracle adds
- * up in the same order. */
+/* In RGB of 16 bits the codes are the model's numbers, so tiles and whole must agree to the last bit, as the oracle
+ * adds up in the same order. */
 static void tiled_is_untiled(void **state)
 {
     (void)state;
@@ -362,7 +368,8 @@ static void tolerance(void **state)
     kit_frames_free(&in);
 }
 
-/* ---- Colour -------------------------------------------------------------------------------------------------------- */
+/* ---- Colour --------------------------------------------------------------------------------------------------------
+ */
 
 /* Ramps and patches, through a model that only doubles pixels, come back as they were. */
 static void colours_come_back(void **state)
@@ -460,14 +467,10 @@ static void formats_that_cannot_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tiles_cover_the_picture),
-        cmocka_unit_test(tiles_that_cannot_be),
-        cmocka_unit_test(tiled_is_untiled),
-        cmocka_unit_test(a_pixel_runs_the_tiles_that_see_it),
-        cmocka_unit_test(reuse_changes_nothing),
-        cmocka_unit_test(tolerance),
-        cmocka_unit_test(colours_come_back),
-        cmocka_unit_test(rgb_as_another_sees_it),
+        cmocka_unit_test(tiles_cover_the_picture), cmocka_unit_test(tiles_that_cannot_be),
+        cmocka_unit_test(tiled_is_untiled),        cmocka_unit_test(a_pixel_runs_the_tiles_that_see_it),
+        cmocka_unit_test(reuse_changes_nothing),   cmocka_unit_test(tolerance),
+        cmocka_unit_test(colours_come_back),       cmocka_unit_test(rgb_as_another_sees_it),
         cmocka_unit_test(formats_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

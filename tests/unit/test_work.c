@@ -38,7 +38,16 @@ static void good_messages(void **state)
 static void bad_messages(void **state)
 {
     static const char *const lines[] = {
-        "", "\n", "{", "null", "[]", "7", "\"progress\"", "{}", "{\"type\":1}", "{\"type\":\"\"}",
+        "",
+        "\n",
+        "{",
+        "null",
+        "[]",
+        "7",
+        "\"progress\"",
+        "{}",
+        "{\"type\":1}",
+        "{\"type\":\"\"}",
         "{\"type\":\"nonsense\"}",
         "{\"type\":\"quit\"} {\"type\":\"quit\"}",
         "{\"type\":\"quit\",\"type\":\"quit\"}",
@@ -178,7 +187,8 @@ static void what_a_process_gets(void **state)
     signal(SIGPIPE, SIG_IGN);
     int status = run_shell("echo hi >&3; for n in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do"
                            " [ -e /proc/$$/fd/$n ] && echo $n; done; readlink /proc/$$/fd/0;"
-                           "grep -E 'SigBlk|SigIgn' /proc/self/status; exit 3", log, sizeof log, said, sizeof said);
+                           "grep -E 'SigBlk|SigIgn' /proc/self/status; exit 3",
+                           log, sizeof log, said, sizeof said);
     sigprocmask(SIG_UNBLOCK, &block, NULL);
     assert_string_equal(said, "hi\n");
     assert_non_null(strstr(log, "0\n1\n2\n3\n/dev/null\n"));
@@ -218,8 +228,10 @@ static void back_off(void **state)
 
 static void paths_of_any_bytes(void **state)
 {
-    static const char *const paths[][2] = { { "/a b/\xc3\xa9.mkv", "/a b/\xc3\xa9.mkv" }, { "", "" },
-                                            { "100%.mkv", "100%25.mkv" }, { "\xff%41\n", "%FF%2541\n" },
+    static const char *const paths[][2] = { { "/a b/\xc3\xa9.mkv", "/a b/\xc3\xa9.mkv" },
+                                            { "", "" },
+                                            { "100%.mkv", "100%25.mkv" },
+                                            { "\xff%41\n", "%FF%2541\n" },
                                             { "cut \xc3", "cut %C3" } };
     (void)state;
     for (size_t i = 0; i < TA_COUNT(paths); i++) {
@@ -247,8 +259,16 @@ static char *default_settings(const char *name, const char *value)
 /* The only names that a worker may give to its output are those that the settings give. */
 static void names_of_outputs(void **state)
 {
-    static const char *const bad[] = { "a-720.mkv.json", "a-.mkv", "a-72x.mkv", "../a-720.mkv", "a-0720.mkv", "",
-                                       ".a-720.mkv", "a-{height}.mkv", "b-720.mkv", "a-720.mp4",
+    static const char *const bad[] = { "a-720.mkv.json",
+                                       "a-.mkv",
+                                       "a-72x.mkv",
+                                       "../a-720.mkv",
+                                       "a-0720.mkv",
+                                       "",
+                                       ".a-720.mkv",
+                                       "a-{height}.mkv",
+                                       "b-720.mkv",
+                                       "a-720.mp4",
                                        "a-99999999999999999999.mkv" };
     char *input = ta_strdup(in(state, "a.mpg")), *json = default_settings("output-template", "{name}-{height}");
     ta_work_order what = { .id = "x", .input = input, .settings_json = json };
@@ -347,18 +367,12 @@ static void a_held_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_messages),
-        cmocka_unit_test(bad_messages),
-        SCRATCH_TEST(messages_and_descriptors),
-        cmocka_unit_test(too_long_and_too_many),
-        cmocka_unit_test(a_reader_that_sleeps),
-        SCRATCH_TEST(what_a_process_gets),
-        SCRATCH_TEST(no_such_program),
-        cmocka_unit_test(back_off),
-        cmocka_unit_test(paths_of_any_bytes),
-        SCRATCH_TEST(names_of_outputs),
-        SCRATCH_TEST(orders_without_memory),
-        cmocka_unit_test(a_held_token),
+        cmocka_unit_test(good_messages),        cmocka_unit_test(bad_messages),
+        SCRATCH_TEST(messages_and_descriptors), cmocka_unit_test(too_long_and_too_many),
+        cmocka_unit_test(a_reader_that_sleeps), SCRATCH_TEST(what_a_process_gets),
+        SCRATCH_TEST(no_such_program),          cmocka_unit_test(back_off),
+        cmocka_unit_test(paths_of_any_bytes),   SCRATCH_TEST(names_of_outputs),
+        SCRATCH_TEST(orders_without_memory),    cmocka_unit_test(a_held_token),
     };
     return cmocka_run_group_tests_name("work", tests, NULL, NULL);
 }
