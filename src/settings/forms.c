@@ -357,6 +357,16 @@ static bool face_model(const char *text, ta_form *form)
     return refuse(form, "'%s' is neither a model's name nor a .onnx file", text);
 }
 
+/* A name of the catalogue, a file, or a folder of files: anything but what other programs keep models in. */
+static bool speech_model(const char *text, ta_form *form)
+{
+    static const char *const others[] = { ".pth", ".pt", ".ckpt", ".safetensors", ".h5", ".tar.gz", ".zip", NULL };
+    for (int i = 0; others[i]; i++)
+        if (ta_ends(text, others[i]))
+            return refuse(form, "'%s' is neither a .onnx or .rnnn file nor a folder of .onnx files", text);
+    return true;
+}
+
 static bool face_detector(const char *text, ta_form *form)
 {
     return *text ? face_model(text, form) : refuse(form, "a model needs a name or a file");
@@ -464,6 +474,7 @@ ta_form_check ta_form_of(const char *name)
                   { "upscale-model", upscale_model },
                   { "face-model", face_model },
                   { "face-detector", face_detector },
+                  { "speech-model", speech_model },
                   { "download-allow", download_allow },
                   { "jobs", jobs },
                   { "split", split } };

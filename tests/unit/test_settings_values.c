@@ -97,6 +97,7 @@ static void test_forms(void **state)
     static const char *const refused[][3] = {
         { "face-model", "models/gfpgan.pth", "neither a model's name nor a .onnx file" },
         { "face-detector", "", "needs a name or a file" },
+        { "speech-model", "DeepFilterNet3_onnx.tar.gz", "nor a folder of .onnx files" },
         { "audio-tracks", "0,0", "twice" },
         { "audio-tracks", "0,", "track number" },
         { "audio-tracks", "64", "0 to 63" },
