@@ -90,7 +90,7 @@ static int create_temp(ta_publish *p)
 {
     p->slot = ta_unlink_add(open_files, OPEN_MAX_FILES, p->temp, false);
     if (p->slot < 0)
-        return EMFILE;
+        return errno;
     /* Not mkstemp: the file is to have the rights that the umask and the folder give any new file. */
     p->fd = open(p->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (p->fd >= 0)

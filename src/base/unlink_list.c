@@ -22,7 +22,11 @@ int ta_unlink_add(struct ta_unlink_slot *table, size_t count, const char *path, 
 {
     char *copy = ta_strdup(path);
 
-    for (size_t i = 0; copy && i < count; i++) {
+    if (!copy) {
+        errno = ENOMEM;
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
         if (!move(&table[i], FREE, FILLING))
             continue;
         table[i].path = copy;
@@ -31,6 +35,7 @@ int ta_unlink_add(struct ta_unlink_slot *table, size_t count, const char *path, 
         return (int)i;
     }
     ta_free(copy);
+    errno = EMFILE;
     return -1;
 }
 

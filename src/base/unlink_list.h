@@ -12,7 +12,8 @@ struct ta_unlink_slot {
     bool folder;
 };
 
-/* Takes a slot for `path`, which is copied. The index, or -1 when the table is full or memory is short. */
+/* Takes a slot for `path`, which is copied. The index, or -1 with errno: EMFILE when the table is full,
+ * ENOMEM. */
 int ta_unlink_add(struct ta_unlink_slot *table, size_t count, const char *path, bool folder);
 /* Gives the slot back; -1 is allowed. The file is not touched. */
 void ta_unlink_forget(struct ta_unlink_slot *table, int index);

@@ -41,7 +41,7 @@ class Memory(Faults):
             self.assertEqual(h.sha256(output), reference(), f"allocation {number}\n{run.text()}")
             return False
         self.assertEqual(run.code, EXPECTED["memory"]["code"], f"allocation {number}\n{run.text()}")
-        self.assertRegex(run.stderr, EXPECTED["memory"]["says"][0])
+        self.assertRegex(run.stderr, "(?i)" + EXPECTED["memory"]["says"][0], f"allocation {number}")
         if NAME in os.listdir(place):
             self.assertIn("is complete, but its sidecar is not", run.stderr, f"allocation {number}")
             self.assertEqual(h.sha256(output), reference(), f"allocation {number}\n{run.text()}")
