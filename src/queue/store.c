@@ -117,6 +117,16 @@ int ta_store_run(ta_store *s, sqlite3_stmt *st, ta_error *err)
     return result;
 }
 
+int ta_store_number(ta_store *s, sqlite3_stmt *st, int64_t *value, ta_error *err)
+{
+    int step = sqlite3_step(st), r = 0;
+    *value = step == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        r = ta_store_fail(s, "can't read the queue", err);
+    sqlite3_reset(st);
+    return r;
+}
+
 static int exec(ta_store *s, const char *sql, const char *what, ta_error *err)
 {
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : ta_store_fail(s, what, err);
@@ -443,13 +453,7 @@ int ta_store_find(ta_store *s, const char *input, const char *output, int64_t *i
     if (input)
         bind_text(st, 2, input);
     sqlite3_bind_int(st, 3, TA_Q_COMPLETED);
-    int step = sqlite3_step(st);
-    if (step == SQLITE_ROW)
-        *id = sqlite3_column_int64(st, 0);
-    else if (step != SQLITE_DONE)
-        r = ta_store_fail(s, "can't read the queue", err);
-    sqlite3_reset(st);
-    return r;
+    return ta_store_number(s, st, id, err);
 }
 
 int ta_store_waiting(ta_store *s, int64_t need, int64_t *job, ta_error *err)
@@ -464,13 +468,7 @@ int ta_store_waiting(ta_store *s, int64_t need, int64_t *job, ta_error *err)
         return r;
     sqlite3_bind_int64(st, 1, need);
     sqlite3_bind_int(st, 2, TA_Q_COMPLETED);
-    int step = sqlite3_step(st);
-    if (step == SQLITE_ROW)
-        *job = sqlite3_column_int64(st, 0);
-    else if (step != SQLITE_DONE)
-        r = ta_store_fail(s, "can't read the queue", err);
-    sqlite3_reset(st);
-    return r;
+    return ta_store_number(s, st, job, err);
 }
 
 /* ---- Settings -------------------------------------------------------------------------------------------------------
@@ -483,12 +481,7 @@ static int find_settings(ta_store *s, const char *sha, int64_t *id, ta_error *er
     if (r < 0)
         return r;
     bind_text(st, 1, sha);
-    int step = sqlite3_step(st);
-    *id = step == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-    if (step != SQLITE_ROW && step != SQLITE_DONE)
-        r = ta_store_fail(s, "can't read the queue", err);
-    sqlite3_reset(st);
-    return r;
+    return ta_store_number(s, st, id, err);
 }
 
 static int insert_settings(ta_store *s, const char *sha, const char *json, int64_t *id, ta_error *err)
@@ -564,10 +557,7 @@ int ta_store_fact(ta_store *s, const char *name, int64_t *value, ta_error *err)
     if (r < 0)
         return r;
     bind_text(st, 1, name);
-    int step = sqlite3_step(st);
-    *value = step == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
-    sqlite3_reset(st);
-    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : ta_store_fail(s, "can't read the queue", err);
+    return ta_store_number(s, st, value, err);
 }
 
 int ta_store_set_fact(ta_store *s, const char *name, int64_t value, ta_error *err)

@@ -45,6 +45,8 @@ int ta_store_set_fact(ta_store *s, const char *name, int64_t value, ta_error *er
 int ta_store_statement(ta_store *s, const char *sql, sqlite3_stmt **st, ta_error *err);
 /* Runs a statement that gives no rows. */
 int ta_store_run(ta_store *s, sqlite3_stmt *st, ta_error *err);
+/* The first column of a statement's first row; 0 when it gives none. */
+int ta_store_number(ta_store *s, sqlite3_stmt *st, int64_t *value, ta_error *err);
 /* What SQLite says, as a status, a sentence and a hint. */
 int ta_store_fail(ta_store *s, const char *what, ta_error *err);
 sqlite3 *ta_store_db(ta_store *s);

@@ -35,11 +35,9 @@ static int is_known(ta_change *c, const filter *f, const ta_watch_file *file, ta
     bind_text(st, 2, file->path);
     sqlite3_bind_int64(st, 3, file->size);
     sqlite3_bind_int64(st, 4, file->modified_us);
-    int step = sqlite3_step(st);
-    if (step != SQLITE_ROW && step != SQLITE_DONE)
-        r = ta_store_fail(c->store, "can't read the queue", err);
-    sqlite3_reset(st);
-    return r < 0 ? r : step == SQLITE_ROW;
+    int64_t known;
+    r = ta_store_number(c->store, st, &known, err);
+    return r < 0 ? r : known != 0;
 }
 
 static int drop_known(ta_change *c, void *arg, ta_error *err)
